@@ -1,0 +1,90 @@
+"""Every verb this server says, in the smallest shape that every validator we read accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fediart.activitypub.vocabulary import AS, AS_PUBLIC, NOTE_CONTEXT
+from fediart.clock import to_iso
+
+
+def _inner(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "@context"}
+
+
+def build_create(note: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "@context": NOTE_CONTEXT,
+        "id": f"{note['id']}/activity",
+        "type": "Create",
+        "actor": note["attributedTo"],
+        "published": note["published"],
+        "to": note["to"],
+        "cc": note["cc"],
+        "object": _inner(note),
+    }
+
+
+def build_update(document: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """Update of a note or of an actor."""
+    is_note = "attributedTo" in document
+    return {
+        "@context": document["@context"],
+        "id": f"{document['id']}#updates/{now_ms}",
+        "type": "Update",
+        "actor": document["attributedTo"] if is_note else document["id"],
+        "to": document["to"] if is_note else [AS_PUBLIC],
+        "cc": document["cc"] if is_note else [],
+        "object": _inner(document),
+    }
+
+
+def build_delete(work_uri: str, actor_uri: str, to: Sequence[str], cc: Sequence[str]) -> dict[str, Any]:
+    return {
+        "@context": AS,
+        "id": f"{work_uri}#delete",
+        "type": "Delete",
+        "actor": actor_uri,
+        "to": list(to),
+        "cc": list(cc),
+        "object": {"id": work_uri, "type": "Tombstone"},
+    }
+
+
+def build_follow(uri: str, actor_uri: str, target_uri: str) -> dict[str, Any]:
+    return {"@context": AS, "id": uri, "type": "Follow", "actor": actor_uri, "object": target_uri}
+
+
+def _answer(kind: str, uri: str, actor_uri: str, follow: dict[str, Any]) -> dict[str, Any]:
+    return {"@context": AS, "id": uri, "type": kind, "actor": actor_uri, "object": _inner(follow)}
+
+
+def build_accept(uri: str, actor_uri: str, follow: dict[str, Any]) -> dict[str, Any]:
+    """`follow` goes back as it was received: Pixelfed and Mastodon match it by its parts."""
+    return _answer("Accept", uri, actor_uri, follow)
+
+
+def build_reject(uri: str, actor_uri: str, follow: dict[str, Any]) -> dict[str, Any]:
+    return _answer("Reject", uri, actor_uri, follow)
+
+
+def build_undo(uri: str, actor_uri: str, undone: dict[str, Any]) -> dict[str, Any]:
+    return {"@context": AS, "id": uri, "type": "Undo", "actor": actor_uri, "object": _inner(undone)}
+
+
+def build_like(uri: str, actor_uri: str, work_uri: str) -> dict[str, Any]:
+    return {"@context": AS, "id": uri, "type": "Like", "actor": actor_uri, "object": work_uri}
+
+
+def build_announce(uri: str, actor_uri: str, work_uri: str, author_uri: str, followers_uri: str, now_ms: int) -> dict[str, Any]:
+    return {
+        "@context": AS,
+        "id": uri,
+        "type": "Announce",
+        "actor": actor_uri,
+        "published": to_iso(now_ms),
+        "to": [AS_PUBLIC],
+        "cc": [followers_uri, author_uri],
+        "object": work_uri,
+    }

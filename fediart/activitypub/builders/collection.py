@@ -1,0 +1,30 @@
+"""Ordered collections and their pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fediart.activitypub.vocabulary import AS
+
+
+def build_collection(uri: str, total: int, *, first: str | None = None, items: list[Any] | None = None) -> dict[str, Any]:
+    """Without `first` and `items`: only the count, which tells others that the rest is not shown."""
+    document: dict[str, Any] = {"@context": AS, "id": uri, "type": "OrderedCollection", "totalItems": total}
+    if first is not None:
+        document["first"] = first
+    if items is not None:
+        document["orderedItems"] = items
+    return document
+
+
+def build_page(uri: str, part_of: str, items: list[Any], *, next_page: str | None = None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "@context": AS,
+        "id": uri,
+        "type": "OrderedCollectionPage",
+        "partOf": part_of,
+        "orderedItems": items,
+    }
+    if next_page is not None:
+        document["next"] = next_page
+    return document

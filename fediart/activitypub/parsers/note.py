@@ -1,0 +1,139 @@
+"""A note, or whatever else another server shows like one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.parsers import fields
+from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
+from fediart.clock import from_iso
+from fediart.errors import ParseError
+
+KINDS = frozenset({"Note", "Article", "Page", "Image", "Video", "Audio", "Document", "Event", "Question"})
+MAX_ATTACHMENTS, MAX_TAGS, MAX_CONTENT = 32, 100, 262_144
+_PICTURES = ("Image", "Document")
+_BLURHASH = re.compile(r"[0-9A-Za-z#$%*+,\-.:;=?@\[\]^_{|}~]{6,164}")
+_SUFFIXES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+
+
+def parse_note(document: dict[str, Any]) -> ParsedNote:
+    """Raises ParseError when it is no such object, or has no id or author on the same host."""
+    uri, kind = fields.uri(document.get("id")), fields.kind(document.get("type"))
+    if uri is None or kind not in KINDS:
+        raise ParseError("This is not a post.")
+    author = _author(document.get("attributedTo"))
+    if author is None or not same_host(uri, author):
+        raise ParseError("A post needs an author on its own host.")
+    content, language = _content(document)
+    tags = fields.listed(document.get("tag"), MAX_TAGS)
+    return ParsedNote(
+        uri=uri,
+        kind=kind,
+        attributed_to=author,
+        content=content,
+        name=fields.text(document.get("name"), 2_048),
+        summary=fields.text(document.get("summary"), 2_048),
+        sensitive=document.get("sensitive") is True,
+        published_ms=from_iso(fields.text(document.get("published"), 64)),
+        updated_ms=from_iso(fields.text(document.get("updated"), 64)),
+        url=_page(uri, document.get("url")),
+        in_reply_to=fields.uri(document.get("inReplyTo")),
+        to=fields.addresses(document.get("to")),
+        cc=fields.addresses(document.get("cc")),
+        attachments=_attachments(document),
+        mentions=tuple(found for tag in tags if (found := _mention(tag)) is not None),
+        hashtags=tuple(dict.fromkeys(word for tag in tags if (word := _hashtag(tag)))),
+        language=language,
+    )
+
+
+def _author(value: Any) -> str | None:
+    """Of several authors (PeerTube: account and channel) the person."""
+    items = fields.listed(value, 10)
+    people = [item for item in items if isinstance(item, dict) and item.get("type") == "Person"]
+    return fields.uri(people or items)
+
+
+def _content(document: dict[str, Any]) -> tuple[str, str | None]:
+    content = fields.text(document.get("content"), MAX_CONTENT)
+    by_language = document.get("contentMap")
+    if isinstance(by_language, dict):
+        for language, words in list(by_language.items())[:20]:
+            if isinstance(words, str) and (words == document.get("content") or not content):
+                return fields.text(words, MAX_CONTENT), str(language)[:16]
+    return content, None
+
+
+def _page(uri: str, value: Any) -> str:
+    """The page for people: the first link that is one, else the id."""
+    for item in fields.listed(value, 20):
+        if isinstance(item, dict) and str(item.get("mediaType", "text/html")) != "text/html":
+            continue
+        if (found := fields.uri(item)) is not None and same_host(uri, found):
+            return found
+    return uri
+
+
+def _attachments(document: dict[str, Any]) -> tuple[ParsedAttachment, ...]:
+    items = fields.listed(document.get("attachment"), MAX_ATTACHMENTS)
+    if document.get("type") == "Image":
+        items = [document, *items]
+    return tuple(found for item in items if isinstance(item, dict) and (found := _attachment(item)) is not None)
+
+
+def _attachment(item: dict[str, Any]) -> ParsedAttachment | None:
+    url, media_type = _file(item)
+    if url is None:
+        return None
+    media_type = media_type or fields.text(item.get("mediaType"), 100) or _by_suffix(url)
+    if not (media_type or "").startswith("image/") and fields.kind(item.get("type")) != "Image":
+        return None
+    blurhash = fields.text(item.get("blurhash"), 200)
+    return ParsedAttachment(
+        url=url,
+        media_type=media_type or None,
+        alt=fields.text(item.get("summary"), 10_240) or fields.text(item.get("name"), 10_240),
+        width=fields.whole(item.get("width"), 100_000),
+        height=fields.whole(item.get("height"), 100_000),
+        blurhash=blurhash if _BLURHASH.fullmatch(blurhash) else None,
+        focal=_focal(item.get("focalPoint")),
+    )
+
+
+def _file(item: dict[str, Any]) -> tuple[str | None, str | None]:
+    """(address, media type) of the file: a string, a Link, or the best of a list of Links."""
+    links = fields.listed(item.get("url") or item.get("href"), 20)
+    pictures = [link for link in links if isinstance(link, dict) and str(link.get("mediaType", "")).startswith("image/")]
+    for link in pictures or links:
+        if (url := fields.uri(link)) is not None:
+            return url, fields.text(link.get("mediaType"), 100) if isinstance(link, dict) else None
+    return None, None
+
+
+def _by_suffix(url: str) -> str | None:
+    path = url.split("?")[0].lower()
+    return next((kind for suffix, kind in _SUFFIXES.items() if path.endswith(suffix)), None)
+
+
+def _focal(value: Any) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    if not all(isinstance(part, int | float) and not isinstance(part, bool) and -1 <= part <= 1 for part in value):
+        return None
+    return float(value[0]), float(value[1])
+
+
+def _mention(tag: Any) -> ParsedMention | None:
+    if not isinstance(tag, dict) or tag.get("type") != "Mention":
+        return None
+    href = fields.uri(tag.get("href"))
+    return ParsedMention(href, fields.text(tag.get("name"), 512)) if href is not None else None
+
+
+def _hashtag(tag: Any) -> str | None:
+    if not isinstance(tag, dict) or tag.get("type") != "Hashtag":
+        return None
+    name = fields.text(tag.get("name"), 256).removeprefix("#").strip().lower()
+    return name or None

@@ -1,0 +1,90 @@
+"""`fediart account …`, `setup` and `post`: what is done from a shell while a server runs, or before it does."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fediart.cli.settings import Chosen, read_settings
+from fediart.domain.actors import Account, Role
+from fediart.domain.works import Visibility
+from fediart.errors import Conflict, NotFound
+from fediart.instance import Instance, open_instance
+from fediart.observe import set_up_logs
+from fediart.storage import accounts
+from fediart.studio.add_image import add_image
+from fediart.studio.open_account import open_account, setup_token
+from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.sign_in import grant_token, put_password
+
+
+async def print_setup_link(chosen: Chosen) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        secret = await setup_token(instance)
+        if secret is None:
+            raise Conflict("There is an account already. Lost the password? fediart account reset-password NAME")
+        click.echo(f"{config.base_url}/setup?token={secret}")
+
+
+async def create(chosen: Chosen, name: str, password: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        is_first = not await instance.storage.read(accounts.any_account)
+        await open_account(instance, name, password, Role.OWNER if is_first else Role.ARTIST)
+        click.echo(f"@{name.lower()}@{config.account_domain}" + (" (owner)" if is_first else ""))
+
+
+async def list_accounts(chosen: Chosen) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        for name, role in await instance.storage.read(accounts.account_names):
+            click.echo(f"@{name}@{config.account_domain}  {role}")
+
+
+async def _account(instance: Instance, name: str) -> Account:
+    found = await instance.storage.read(accounts.account_named, name.lower().removeprefix("@"))
+    if found is None:
+        raise NotFound(f"There is no account {name} here.")
+    return found
+
+
+async def reset_password(chosen: Chosen, name: str, password: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        await put_password(instance, await _account(instance, name), password)
+        click.echo(f"New password set. Every session and token of {name} has ended.")
+
+
+async def token(chosen: Chosen, name: str, scopes: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        click.echo(await grant_token(instance, name, scopes, "command line"))
+
+
+async def publish(
+    chosen: Chosen, name: str, pictures: Sequence[Path], text: str, alt: Sequence[str], warning: str, visibility: str
+) -> None:
+    """The pictures go into the vault here; whoever runs jobs on this data folder cloaks and sends them."""
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        artist = await _account(instance, name)
+        draft = Draft(text=text, warning=warning, visibility=Visibility(visibility))
+        work_id = await start_draft(instance, artist, draft)
+        for index, picture in enumerate(pictures):
+            with tempfile.NamedTemporaryFile(dir=instance.data, prefix="upload-") as copy:
+                shutil.copyfile(picture, copy.name)
+                said = alt[index] if index < len(alt) else ""
+                await add_image(instance, artist, Path(copy.name), picture.name, work_id=work_id, alt=said)
+        final = await publish_work(instance, artist, work_id)
+        click.echo(f"{config.base_url}/@{name.lower()}/{final}")

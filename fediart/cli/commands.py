@@ -1,0 +1,138 @@
+"""The commands and their options. What they do stands in the files beside this one and in `studio/`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fediart import __version__
+from fediart.cli.settings import Chosen
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--data and --config, which every command takes."""
+    data = click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data folder.")
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Settings file.  [default: config.toml in the data folder]",
+    )
+    return data(config(command))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fediart")
+def fediart() -> None:
+    """A federated home for visual artists, which cloaks pictures before they leave."""
+
+
+@fediart.command()
+@_common
+@click.option("--host", default=None, help="Address to listen on.")
+@click.option("--port", type=int, default=None, help="Port to listen on.")
+def serve(data: Path, config: Path | None, host: str | None, port: int | None) -> None:
+    """Run the server."""
+    from fediart.cli.serve import run_server
+
+    run_server(Chosen(data, config, host, port))
+
+
+@fediart.command()
+@_common
+@click.option("--host", default=None)
+@click.option("--port", type=int, default=None)
+def setup(data: Path, config: Path | None, host: str | None, port: int | None) -> None:
+    """Print a new one-time setup link for the first account."""
+    from fediart.cli.account import print_setup_link
+
+    asyncio.run(print_setup_link(Chosen(data, config, host, port)))
+
+
+@fediart.command()
+@click.option("--exit", "leave", is_flag=True, help="Stop both instances at the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once the work has arrived, then run until SIGTERM.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=None, help="Folder for both instances.  [default: a new temporary one]"
+)
+@click.option("--database", multiple=True, help="Database address, twice: artist's, follower's.  [default: SQLite]")
+def demo(leave: bool, as_json: bool, data: Path | None, database: tuple[str, ...]) -> None:
+    """Two instances on this machine: a picture is cloaked on one and arrives on the other."""
+    from fediart.cli.demo import run_demo
+
+    raise SystemExit(run_demo(leave=leave, as_json=as_json, data=data, databases=database))
+
+
+@fediart.group()
+def account() -> None:
+    """Accounts of this server."""
+
+
+@account.command("create")
+@_common
+@click.argument("name")
+@click.password_option(envvar="FEDIART_PASSWORD", help="Asked for when it is not given.")
+def account_create(data: Path, config: Path | None, name: str, password: str) -> None:
+    """Make an account."""
+    from fediart.cli.account import create
+
+    asyncio.run(create(Chosen(data, config), name, password))
+
+
+@account.command("list")
+@_common
+def account_list(data: Path, config: Path | None) -> None:
+    """List the accounts."""
+    from fediart.cli.account import list_accounts
+
+    asyncio.run(list_accounts(Chosen(data, config)))
+
+
+@account.command("reset-password")
+@_common
+@click.argument("name")
+@click.password_option(envvar="FEDIART_PASSWORD", help="Asked for when it is not given.")
+def account_reset_password(data: Path, config: Path | None, name: str, password: str) -> None:
+    """Set a new password; every session and token of the account ends."""
+    from fediart.cli.account import reset_password
+
+    asyncio.run(reset_password(Chosen(data, config), name, password))
+
+
+@account.command("token")
+@_common
+@click.argument("name")
+@click.option("--scopes", default="read write follow", show_default=True, help="What the token may do.")
+def account_token(data: Path, config: Path | None, name: str, scopes: str) -> None:
+    """Print a new client API token."""
+    from fediart.cli.account import token
+
+    asyncio.run(token(Chosen(data, config), name, scopes))
+
+
+@fediart.command()
+@_common
+@click.argument("name")
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), nargs=-1, required=True)
+@click.option("--text", default="", help="Words to the work; #hashtags and @mentions work.")
+@click.option("--alt", multiple=True, help="Description of a picture, one for each in order.")
+@click.option("--warning", default="", help="Content warning.")
+@click.option("--visibility", type=click.Choice(["public", "unlisted", "followers"]), default="public", show_default=True)
+def post(
+    data: Path,
+    config: Path | None,
+    name: str,
+    picture: tuple[Path, ...],
+    text: str,
+    alt: tuple[str, ...],
+    warning: str,
+    visibility: str,
+) -> None:
+    """Publish pictures as the artist NAME. A running server cloaks and sends them; without one, the next start does."""
+    from fediart.cli.account import publish
+
+    asyncio.run(publish(Chosen(data, config), name, picture, text, alt, warning, visibility))

@@ -1,0 +1,41 @@
+"""From options to settings: the data folder, the file, what overrides it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fediart.config import Config, load_config
+from fediart.errors import ConfigError
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was said on the command line."""
+
+    data: Path
+    config: Path | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+def read_settings(chosen: Chosen) -> Config:
+    """Make the data folder and its settings file on first use, then read them. Raises ConfigError."""
+    if chosen.config is not None and not chosen.config.exists():
+        raise ConfigError(f"There is no settings file {chosen.config}.")
+    try:
+        chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = chosen.config or chosen.data / "config.toml"
+        if not path.exists() and EXAMPLE.exists():
+            path.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"The data folder {chosen.data} cannot be written: {problem.strerror}.") from None
+    overrides: dict[str, object] = {}
+    if chosen.host is not None:
+        overrides["server.host"] = chosen.host
+    if chosen.port is not None:
+        overrides["server.port"] = chosen.port
+    return load_config(path, os.environ, overrides)

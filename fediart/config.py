@@ -1,0 +1,227 @@
+"""Settings: one TOML file, environment variables over it, command-line options over both.
+
+Unknown keys are refused with the name of the nearest known one; a wrong value is refused with what would be right.
+Every key stands in `config.example.toml` with its default, unit and consequence; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from fediart.errors import ConfigError
+
+PREFIX = "FEDIART_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    url: str = ""
+    account_domain: str = ""
+    name: str = "fediart"
+    description: str = ""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: int = 8000
+    trusted_proxies: list[str] = msgspec.field(default_factory=list)
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    database: str = ""
+
+
+class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    upload_bytes: int = 41_943_040
+    upload_pixels: int = 50_000_000
+    remote_bytes: int = 16_777_216
+    remote_pixels: int = 40_000_000
+    remote_cache_bytes: int = 2_147_483_648
+
+
+class CloakSettings(msgspec.Struct, frozen=True, kw_only=True):
+    backend: str = "texture"
+    strength: str = "standard"
+
+
+class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    allow_networks: list[str] = msgspec.field(default_factory=list)
+    allow_http: bool = False
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(ipaddress.ip_network(text) for text in self.allow_networks)
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    enabled: bool = True
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    level: str = "info"
+    format: str = "console"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    instance: InstanceSettings = msgspec.field(default_factory=InstanceSettings)
+    server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
+    media: MediaSettings = msgspec.field(default_factory=MediaSettings)
+    cloak: CloakSettings = msgspec.field(default_factory=CloakSettings)
+    federation: FederationSettings = msgspec.field(default_factory=FederationSettings)
+    limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
+
+    @property
+    def base_url(self) -> str:
+        """`https://art.example`, without a slash at the end."""
+        return self.instance.url.rstrip("/") or f"http://localhost:{self.server.port}"
+
+    @property
+    def host(self) -> str:
+        """Host of the addresses, with its port where that is not the scheme's own."""
+        return urlsplit(self.base_url).netloc.lower()
+
+    @property
+    def account_domain(self) -> str:
+        """What stands behind the @ of handles."""
+        return self.instance.account_domain.lower() or self.host
+
+
+def known_keys() -> dict[str, Any]:
+    """`section.key` → default, for every key."""
+    config = Config()
+    return {
+        f"{section}.{key}": getattr(getattr(config, section), key)
+        for section in Config.__struct_fields__
+        for key in getattr(config, section).__struct_fields__
+    }
+
+
+def load_config(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read `path` (None or a missing file: defaults), then `FEDIART_SECTION__KEY` variables, then `overrides`."""
+    values: dict[str, Any] = {}
+    if path is not None and path.exists():
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+            raise ConfigError(f"{path} is not valid TOML: {problem}") from None
+        values |= _flat(document, str(path))
+    values |= _from_env(env)
+    values |= dict(overrides or {})
+    return _checked(values)
+
+
+def _flat(document: dict[str, Any], where: str) -> dict[str, Any]:
+    known = known_keys()
+    sections = {key.split(".")[0] for key in known}
+    flat: dict[str, Any] = {}
+    for section, content in document.items():
+        if section not in sections:
+            raise ConfigError(f"{where}: there is no section [{section}].{_nearest(section, sections)}")
+        if not isinstance(content, dict):
+            raise ConfigError(f"{where}: {section} must be a section: [{section}]")
+        for key, value in content.items():
+            name = f"{section}.{key}"
+            if name not in known:
+                raise ConfigError(f"{where}: there is no key {name}.{_nearest(name, set(known))}")
+            flat[name] = value
+    return flat
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.4)
+    return f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
+    known = known_keys()
+    found: dict[str, Any] = {}
+    for variable, text in env.items():
+        if not variable.startswith(PREFIX) or "__" not in variable:
+            continue
+        name = variable.removeprefix(PREFIX).lower().replace("__", ".", 1)
+        if name not in known:
+            raise ConfigError(f"{variable}: there is no key {name}.{_nearest(name, set(known))}")
+        found[name] = text if isinstance(known[name], str) else _parsed(variable, text)
+    return found
+
+
+def _parsed(variable: str, text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise ConfigError(f"{variable} must be written as in the settings file, for example true, 8000 or ['a', 'b'].") from None
+
+
+def _checked(values: Mapping[str, Any]) -> Config:
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, key = name.split(".", 1)
+        expected = get_type_hints(type(getattr(Config(), section)))[key]
+        try:
+            nested.setdefault(section, {})[key] = msgspec.convert(value, expected)
+        except msgspec.ValidationError as problem:
+            raise ConfigError(f"{name}: {problem}.") from None
+    config = msgspec.convert(nested, Config)
+    for check in _CHECKS:
+        check(config)
+    return config
+
+
+def _check_url(config: Config) -> None:
+    if not config.instance.url:
+        return
+    parts = urlsplit(config.instance.url)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.username
+    ):
+        raise ConfigError("instance.url must be an address like https://art.example, without a path.")
+
+
+def _check_port(config: Config) -> None:
+    if not 1 <= config.server.port <= 65_535:
+        raise ConfigError("server.port must be between 1 and 65535.")
+
+
+def _check_networks(config: Config) -> None:
+    try:
+        config.federation.networks  # noqa: B018 - the property is the check
+        for text in config.server.trusted_proxies:
+            ipaddress.ip_network(text)
+    except ValueError as problem:
+        raise ConfigError(
+            f"federation.allow_networks and server.trusted_proxies hold networks like 10.0.0.0/8: {problem}."
+        ) from None
+
+
+def _check_choices(config: Config) -> None:
+    choices = {
+        "log.level": (config.log.level, ("debug", "info", "warning", "error")),
+        "log.format": (config.log.format, ("console", "json")),
+        "cloak.strength": (config.cloak.strength, ("light", "standard", "strong")),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ConfigError(f"{name} must be one of {', '.join(allowed)}.")
+
+
+def _check_sizes(config: Config) -> None:
+    for key in MediaSettings.__struct_fields__:
+        if getattr(config.media, key) < 1:
+            raise ConfigError(f"media.{key} must be at least 1.")
+
+
+_CHECKS = (_check_url, _check_port, _check_networks, _check_choices, _check_sizes)

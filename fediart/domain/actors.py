@@ -1,0 +1,84 @@
+"""Actors and accounts: anyone here or elsewhere, and the logins that own the local ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+USERNAME = re.compile(r"[a-z0-9_]{1,30}")
+"""What every server we read accepts (Pixelfed and Misskey are the narrowest)."""
+
+RESERVED = frozenset({"actor", "instance", "admin", "root", "administrator", "support", "api", "inbox", "media", "static"})
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    ARTIST = "artist"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`host` is '' for a local actor. `summary` is sanitised HTML. `fields` are (name, sanitised HTML value)."""
+
+    id: int
+    uri: str
+    host: str
+    username: str
+    kind: str
+    name: str
+    summary: str
+    summary_source: str
+    fields: tuple[tuple[str, str], ...]
+    url: str
+    inbox: str
+    shared_inbox: str | None
+    outbox: str | None
+    followers_uri: str | None
+    following_uri: str | None
+    featured_uri: str | None
+    public_key_id: str
+    public_key_pem: str
+    avatar_image_id: int | None
+    header_image_id: int | None
+    locked: bool
+    gone: bool
+    created_at: int
+    fetched_at: int
+
+    @property
+    def is_local(self) -> bool:
+        return self.host == ""
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.username
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: int
+    actor_id: int
+    role: Role
+    password_hash: str
+    cloak_secret: bytes
+    cloak_default: bool
+    created_at: int
+
+
+def username_problem(username: str) -> str | None:
+    """Why this cannot be a username, in words for the person who typed it, or None."""
+    if not USERNAME.fullmatch(username):
+        return "A username has 1 to 30 characters: small letters a to z, digits and _."
+    if username in RESERVED:
+        return f"The username {username} is kept for the server itself. Please choose another one."
+    return None
+
+
+def password_problem(password: str) -> str | None:
+    """Why this cannot be a password, or None."""
+    if len(password) < 10:
+        return "A password needs at least 10 characters. A few words in a row are easy to remember and hard to guess."
+    if len(password) > 512:
+        return "A password has at most 512 characters."
+    return None

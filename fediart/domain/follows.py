@@ -1,0 +1,34 @@
+"""Who follows whom, and how far that has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FollowState(StrEnum):
+    REQUESTED = "requested"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Counts only once accepted: an unanswered request opens nothing."""
+
+    id: int
+    follower_id: int
+    followee_id: int
+    uri: str
+    state: FollowState
+    show_boosts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """What one actor is to another."""
+
+    actor_id: int
+    following: bool
+    requested: bool
+    followed_by: bool
+    showing_boosts: bool

@@ -1,0 +1,104 @@
+"""Works: what an actor shows. Their states and who may see them, as pure rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fediart.domain.actors import Actor
+from fediart.domain.images import ShownImage
+
+MAX_TEXT = 5000
+MAX_WARNING = 500
+MAX_IMAGES = 12
+
+
+class Visibility(StrEnum):
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    FOLLOWERS = "followers"
+    MENTIONED = "mentioned"
+
+    @property
+    def is_open(self) -> bool:
+        """May anybody see it who has the address?"""
+        return self in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
+class WorkState(StrEnum):
+    DRAFT = "draft"
+    WAITING = "waiting"
+    PUBLISHED = "published"
+    DELETED = "deleted"
+
+
+STEPS: dict[WorkState, frozenset[WorkState]] = {
+    WorkState.DRAFT: frozenset({WorkState.WAITING, WorkState.DELETED}),
+    WorkState.WAITING: frozenset({WorkState.PUBLISHED, WorkState.DRAFT, WorkState.DELETED}),
+    WorkState.PUBLISHED: frozenset({WorkState.DELETED}),
+    WorkState.DELETED: frozenset(),
+}
+"""The allowed steps. A picture that cannot be cloaked takes its work from waiting back to draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`content` is sanitised HTML; `source` what a local artist typed. Times in ms since 1970."""
+
+    id: int
+    uri: str
+    url: str
+    actor_id: int
+    state: WorkState
+    visibility: Visibility
+    warning: str
+    sensitive: bool
+    content: str
+    source: str
+    language: str | None
+    in_reply_to_uri: str | None
+    in_reply_to_id: int | None
+    published_at: int
+    edited_at: int | None
+    arrived_at: int
+    problem: str
+    likes: int
+    boosts: int
+    replies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    uri: str
+    acct: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownActor:
+    """An actor with what a page or the client API shows of it. Picture names are those of `media/files`, or None."""
+
+    actor: Actor
+    avatar: ShownImage | None
+    header: ShownImage | None
+    followers: int = 0
+    following: int = 0
+    works: int = 0
+    last_work_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWork:
+    """A work as one viewer sees it. `entry_id` is what pages are cut by: the work's id, or its boost's."""
+
+    work: Work
+    author: ShownActor
+    images: tuple[ShownImage, ...]
+    tags: tuple[str, ...]
+    mentions: tuple[Mention, ...]
+    liked: bool
+    boosted: bool
+    entry_id: int
+    booster: ShownActor | None = None
+    deliveries: tuple[int, int, int] | None = None
+    """(planned, delivered, failed), only for its own artist."""

@@ -1,0 +1,125 @@
+"""Every error that fediart raises on purpose, in one tree.
+
+FediartError
+├── BadInput            422  what a person or a server sent cannot be used; the message says why
+│   ├── ParseError      400  a document from elsewhere does not have the shape it must have
+│   ├── BadPicture      422  a file is not a picture that we take
+│   └── TooLarge        413  more than we read of anything of that kind
+├── SignInNeeded        401
+├── NotAllowed          403
+├── NotFound            404  also what a stranger hears of a thing that is not for them
+├── Gone                410
+├── Conflict            409
+├── TooMany             429
+├── Unavailable         503  this server cannot do it now (disk full, database away)
+├── ConfigError              the configuration or the machine must be changed first
+├── CloakFailed              a picture was not cloaked, so it stays here
+└── RemoteError              something about another server
+    ├── AddressRefused       the dialled address is not on the public internet
+    ├── Unreachable          no answer (name, connection, TLS, time)
+    ├── RefusedByRemote      an answer with an error status (`status`)
+    ├── RemoteGone           the answer was 404 or 410
+    └── BadAnswer            an answer that is too long, of a wrong type, or not what was asked for
+
+`message` is safe to show to a stranger. `detail` goes to the log only.
+"""
+
+from __future__ import annotations
+
+
+class FediartError(Exception):
+    """Base. `status` is the HTTP status a door answers with."""
+
+    status = 500
+
+    def __init__(self, message: str, *, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class BadInput(FediartError):
+    status = 422
+
+
+class ParseError(BadInput):
+    status = 400
+
+
+class BadPicture(BadInput):
+    status = 422
+
+
+class TooLarge(BadInput):
+    status = 413
+
+
+class SignInNeeded(FediartError):
+    status = 401
+
+
+class NotAllowed(FediartError):
+    status = 403
+
+
+class NotFound(FediartError):
+    status = 404
+
+
+class Gone(FediartError):
+    status = 410
+
+
+class Conflict(FediartError):
+    status = 409
+
+
+class TooMany(FediartError):
+    """`retry_after` in seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
+
+
+class Unavailable(FediartError):
+    status = 503
+
+
+class ConfigError(FediartError):
+    pass
+
+
+class CloakFailed(FediartError):
+    pass
+
+
+class RemoteError(FediartError):
+    status = 502
+
+
+class AddressRefused(RemoteError):
+    pass
+
+
+class Unreachable(RemoteError):
+    pass
+
+
+class RefusedByRemote(RemoteError):
+    """`remote_status` is what the other server answered; `retry_after` in seconds where it named one."""
+
+    def __init__(self, message: str, *, remote_status: int, retry_after: int | None = None, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.remote_status = remote_status
+        self.retry_after = retry_after
+
+
+class RemoteGone(RefusedByRemote):
+    pass
+
+
+class BadAnswer(RemoteError):
+    pass

@@ -1,0 +1,41 @@
+"""Accept and Reject: the answer to a Follow of ours. It counts only from whom was asked."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.parsers import fields
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
+from fediart.domain.follows import Follow
+from fediart.instance import Instance
+from fediart.storage import actors, follows, timelines
+from fediart.storage.follows import follow_of_uri
+
+
+def _asked(db: Connection, sender: Actor, activity: ParsedActivity) -> Follow | None:
+    """Our request that is answered: by its id, else by who asked whom."""
+    if activity.object_uri is not None and (found := follow_of_uri(db, activity.object_uri)) is not None:
+        return found if found.followee_id == sender.id else None
+    if activity.object is None or fields.uri(activity.object.get("object")) != sender.uri:
+        return None
+    asker = actors.actor_by_uri(db, fields.uri(activity.object.get("actor")) or "")
+    return follows.follow_between(db, asker.id, sender.id) if asker is not None and asker.is_local else None
+
+
+async def handle_accept(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+    def act(db: Connection) -> None:
+        follow = _asked(db, sender, activity)
+        if follow is not None and follows.accept_follow(db, follow.follower_id, follow.followee_id):
+            timelines.fill_from(db, follow.follower_id, sender.id)
+
+    await instance.storage.write(act)
+
+
+async def handle_reject(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+    def act(db: Connection) -> None:
+        follow = _asked(db, sender, activity)
+        if follow is not None and follows.drop_follow(db, follow.follower_id, follow.followee_id):
+            timelines.take_author(db, follow.follower_id, sender.id)
+
+    await instance.storage.write(act)

@@ -1,0 +1,36 @@
+"""Follow: somebody wants to see an artist's works. Accepted at once, unless the artist decides each one."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
+from fediart.domain.follows import Follow, FollowState
+from fediart.domain.notifications import NotificationKind
+from fediart.ids import new_id
+from fediart.instance import Instance
+from fediart.outbox.react import answer_follow
+from fediart.storage import actors, follows, notifications
+
+
+async def handle_follow(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+    await instance.storage.write(_follow, instance, sender, activity, instance.clock())
+    instance.wake()
+
+
+def _follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, now: int) -> None:
+    target = actors.actor_by_uri(db, activity.object_uri or "")
+    if target is None or not target.is_local or target.kind != "Person":
+        return
+    before = follows.follow_between(db, sender.id, target.id)
+    state = FollowState.REQUESTED if target.locked else FollowState.ACCEPTED
+    if before is not None and before.state == FollowState.ACCEPTED:
+        state = FollowState.ACCEPTED
+    follows.put_follow(db, Follow(new_id(now), sender.id, target.id, activity.uri, state, True))
+    if before is None:
+        notifications.notify(
+            db, id_=new_id(now), actor_id=target.id, kind=NotificationKind.FOLLOW, from_actor_id=sender.id, work_id=None
+        )
+    if state == FollowState.ACCEPTED:
+        answer_follow(db, instance.identifiers, target, sender, activity.raw, now, accept=True)

@@ -1,0 +1,26 @@
+"""Like, and EmojiReact, which is a like with a face."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
+from fediart.domain.notifications import NotificationKind
+from fediart.ids import new_id
+from fediart.instance import Instance
+from fediart.storage import notifications, reactions, works
+
+
+async def handle_like(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+    await instance.storage.write(_like, sender, activity, instance.clock())
+
+
+def _like(db: Connection, sender: Actor, activity: ParsedActivity, now: int) -> None:
+    work = works.work_by_uri(db, activity.object_uri or "")
+    if work is None or not works.may_see(db, work.id, sender.id) or works.has_tombstone(db, activity.uri, sender.uri):
+        return
+    if reactions.put_reaction(db, "like", id_=new_id(now), actor_id=sender.id, work_id=work.id, uri=activity.uri):
+        notifications.notify(
+            db, id_=new_id(now), actor_id=work.actor_id, kind=NotificationKind.LIKE, from_actor_id=sender.id, work_id=work.id
+        )

@@ -1,0 +1,63 @@
+"""Undo: a follow, like or boost is taken back, named whole or by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.parsers import fields
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
+from fediart.instance import Instance
+from fediart.storage import actors, follows, reactions, timelines, works
+
+
+async def handle_undo(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+    await instance.storage.write(_undo, sender, activity, instance.clock())
+
+
+def _undo(db: Connection, sender: Actor, activity: ParsedActivity, now: int) -> None:
+    inner = activity.object or {}
+    if fields.uri(inner.get("actor")) not in (None, sender.uri):
+        return
+    kind = fields.kind(inner.get("type"))
+    tried = [_UNDO[kind]] if kind in _UNDO else list(dict.fromkeys(_UNDO.values()))
+    target = fields.uri(inner.get("object"))
+    if not any(undo(db, sender, activity.object_uri, target) for undo in tried) and activity.object_uri is not None:
+        works.put_tombstone(db, activity.object_uri, sender.uri, now)  # what it undoes may still be on the way
+
+
+def _unfollow(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:
+    follow = follows.follow_of_uri(db, uri) if uri else None
+    if follow is not None and follow.follower_id == sender.id:
+        return follows.drop_follow(db, sender.id, follow.followee_id)
+    followed = actors.actor_by_uri(db, target) if target else None
+    return followed is not None and follows.drop_follow(db, sender.id, followed.id)
+
+
+def _take_back(db: Connection, kind: str, sender: Actor, uri: str | None, target: str | None) -> bool:
+    said = reactions.reaction_by_uri(db, kind, uri) if uri else None
+    work_id = said.work_id if said is not None and said.actor_id == sender.id else None
+    if work_id is None and target is not None and (work := works.work_by_uri(db, target)) is not None:
+        work_id = work.id
+    row = reactions.drop_reaction(db, kind, sender.id, work_id) if work_id is not None else None
+    if row is not None and kind == "boost":
+        timelines.take_entry(db, row.id)
+    return row is not None
+
+
+def _unlike(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:
+    return _take_back(db, "like", sender, uri, target)
+
+
+def _unboost(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:
+    return _take_back(db, "boost", sender, uri, target)
+
+
+_UNDO: dict[str, Callable[[Connection, Actor, str | None, str | None], bool]] = {
+    "Follow": _unfollow,
+    "Like": _unlike,
+    "EmojiReact": _unlike,
+    "Announce": _unboost,
+}

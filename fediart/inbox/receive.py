@@ -1,0 +1,73 @@
+"""An activity arrives: bounds, signature, ownership, then one committed row and 202. Handling it is a job's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.parsers.activity import parse_activity
+from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
+from fediart.activitypub.signatures.verify import Refused
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.errors import ParseError, Unavailable
+from fediart.inbox.dispatch import HANDLERS
+from fediart.inbox.verify import signer_of
+from fediart.instance import Instance
+from fediart.storage import actors, arrivals
+
+log = structlog.get_logger("fediart.inbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender hears. `error` is safe to show."""
+
+    status: int
+    error: str | None = None
+    retry_after: int | None = None
+
+
+ACCEPTED = Receipt(202)
+
+
+async def receive(instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+    """Judge one POST to an inbox. `headers` have lower-case names. 202 only after the activity is on disk."""
+    if len(body) > MAX_BYTES:
+        return Receipt(413, "An activity has at most 1 MB.")
+    try:
+        activity = parse_activity(load_document(body))
+    except ParseError as problem:
+        return Receipt(problem.status, problem.message)
+    if await _is_about_a_stranger(instance, activity):
+        return ACCEPTED
+    signer = await signer_of(instance, method=method, target=target, headers=headers, body=body)
+    if signer is None or isinstance(signer, Refused):
+        reason = signer.reason.value if signer is not None else "the key cannot be fetched"
+        log.info("inbox.refused", reason=reason, actor=activity.actor[:200], kind=activity.type)
+        return Receipt(401, f"Not verified: {reason}.")
+    if signer.uri != activity.actor or not same_host(activity.uri, activity.actor):
+        # Somebody passes on what another said. Whoever said it can be asked; we do not take their word for it.
+        log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
+        return Receipt(401, "Not verified: signed by somebody else than its actor.")
+    if activity.type not in HANDLERS:
+        log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri)
+        return ACCEPTED
+    try:
+        fresh = await instance.storage.write(
+            arrivals.receive, uri=activity.uri, actor_uri=signer.uri, body=body, now=instance.clock()
+        )
+    except Unavailable as problem:
+        return Receipt(503, problem.message, retry_after=300)
+    if fresh:
+        instance.wake()
+    return ACCEPTED
+
+
+async def _is_about_a_stranger(instance: Instance, activity: ParsedActivity) -> bool:
+    """A server tells everyone of an account that is gone. Of one we never knew there is nothing to do, nor a key to fetch."""
+    if activity.type not in ("Delete", "Update") or activity.object_uri != activity.actor:
+        return False
+    return await instance.storage.read(actors.actor_by_uri, activity.actor) is None

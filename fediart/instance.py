@@ -1,0 +1,180 @@
+"""What one running server owns: settings, database, file stores, HTTP client, secrets. Opened and closed here.
+
+Everything that acts gets an `Instance` as its first argument; there is no other global state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fediart import __version__
+from fediart.activitypub.identifiers import Identifiers
+from fediart.activitypub.signatures.keys import generate_rsa_pair
+from fediart.activitypub.signatures.sign import sign_request
+from fediart.clock import Clock, system_clock
+from fediart.config import Config
+from fediart.domain.actors import Actor
+from fediart.errors import ConfigError
+from fediart.ids import new_id
+from fediart.media.files import Files
+from fediart.media.vault import Vault
+from fediart.remote.bring_home import Seeker
+from fediart.remote.client import RemoteClient, open_client
+from fediart.remote.guard import Guard
+from fediart.storage import actors, leases, settings
+from fediart.storage.engine import Storage, database_url, open_storage
+from fediart.storage.migrate import migrate
+from fediart.storage.tables import deliveries, jobs
+
+
+@dataclass(slots=True)
+class Instance:
+    """One running server."""
+
+    config: Config
+    data: Path
+    clock: Clock
+    storage: Storage
+    vault: Vault
+    files: Files
+    client: RemoteClient
+    identifiers: Identifiers
+    session_key: bytes
+    instance_actor: Actor
+    instance_key_pem: str
+    work_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    missing_keys: dict[str, int] = field(default_factory=dict)
+    """Keys that could not be fetched, and until when we do not ask again."""
+
+    def wake(self) -> None:
+        """Tell the runner of jobs that something new is there."""
+        self.work_waits.set()
+
+    def sign_as_instance(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
+        """Headers that sign a request by the instance actor: every GET of ours carries them."""
+        return sign_request(method, url, body, self.instance_actor.public_key_id, self.instance_key_pem, self.clock())
+
+    @property
+    def seeker(self) -> Seeker:
+        """What it takes to bring actors and works of other servers home."""
+        return Seeker(self.storage, self.client, self.identifiers, self.sign_as_instance, self.clock, self.wake)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """A key for one purpose, from the session key."""
+        return hmac.new(self.session_key, purpose.encode(), hashlib.sha256).digest()
+
+
+def read_secret(data: Path) -> bytes:
+    """The instance's own secret, made on first start, readable by its user only."""
+    path = data / "secret.key"
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(32)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+    if len(key) != 32:
+        raise ConfigError(f"{path} is damaged: it must hold 32 bytes. Restore it from your backup.")
+    return key
+
+
+def token_hash(token: str) -> str:
+    """How a session's or client's token is kept: nobody who reads the database can use it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def _instance_actor(storage: Storage, identifiers: Identifiers, now: int) -> tuple[Actor, str]:
+    """The actor that signs this server's own requests, made on first start."""
+    uri = identifiers.instance_actor_uri
+    actor = await storage.read(actors.actor_by_uri, uri)
+    if actor is None:
+        private_pem, public_pem = await asyncio.to_thread(generate_rsa_pair)
+        await storage.write(
+            actors.insert_actor,
+            {
+                "id": new_id(now),
+                "uri": uri,
+                "host": "",
+                "username": identifiers.instance_username,
+                "kind": "Application",
+                "url": identifiers.about_url,
+                "inbox": identifiers.instance_inbox,
+                "shared_inbox": identifiers.shared_inbox,
+                "outbox": identifiers.instance_outbox,
+                "public_key_id": uri + "#main-key",
+                "public_key_pem": public_pem,
+                "private_key_pem": private_pem,
+                "locked": True,
+                "created_at": now,
+                "fetched_at": now,
+            },
+        )
+        actor = await storage.read(actors.actor_by_uri, uri)
+    assert actor is not None  # inserted just above
+    key = await storage.read(actors.signing_key, actor.id)
+    assert key is not None  # an instance actor always has one
+    return actor, key[1]
+
+
+def _check_address(known: str | None, identifiers: Identifiers) -> None:
+    """The address is part of every id we ever gave out: it cannot change once there is an account."""
+    if known is not None and known != identifiers.base_url:
+        raise ConfigError(
+            f"This data folder belongs to {known}, but the settings now say {identifiers.base_url}. Followers know its "
+            "works by the old address. Set instance.url (or --port) back, or use another --data folder."
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_instance(config: Config, data: Path, *, clock: Clock = system_clock) -> AsyncIterator[Instance]:
+    """Migrate and open everything; close it on the way out."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = database_url(config.storage.database, data)
+    await migrate(url)
+    storage = open_storage(url)
+    identifiers = Identifiers(config.base_url, config.account_domain)
+    client: RemoteClient | None = None
+    try:
+        _check_address(await storage.read(settings.setting, "address"), identifiers)
+        guard = Guard(config.federation.networks)
+        client = open_client(
+            guard,
+            allow_http=config.federation.allow_http,
+            user_agent=f"fediart/{__version__} (+{config.base_url})",
+        )
+        instance_actor, pem = await _instance_actor(storage, identifiers, clock())
+        yield Instance(
+            config=config,
+            data=data,
+            clock=clock,
+            storage=storage,
+            vault=Vault(data / "originals"),
+            files=Files(data / "media"),
+            client=client,
+            identifiers=identifiers,
+            session_key=read_secret(data),
+            instance_actor=instance_actor,
+            instance_key_pem=pem,
+        )
+    finally:
+        if client is not None:
+            await client.aclose()
+        await storage.close()
+
+
+async def release_leases(instance: Instance) -> None:
+    """At the start of the one process that works off jobs here: what was in hand when it ended is free again."""
+    await instance.storage.write(leases.release_all, jobs)
+    await instance.storage.write(leases.release_all, deliveries)

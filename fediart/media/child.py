@@ -1,0 +1,206 @@
+"""The one-shot process in which a stranger's picture is decoded, cloaked and encoded, under limits.
+
+It reads one line of JSON, writes lines of JSON (`progress`, then `result` or `error`), and ends. Whatever a decoder does
+to it, the server only sees that it ended. Run as `python -m fediart.media.child`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import hmac
+import io
+import json
+import os
+import signal
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+MEMORY = 1 << 30
+CPU_SECONDS = 300
+OPEN_FILES = 64
+
+MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
+"""What Mastodon keeps byte for byte and Pixelfed does not drop."""
+
+PREVIEW_SIDE = 800
+BOXES = {"avatar": (400, 400), "header": (1500, 500)}
+
+
+def limit_self() -> None:
+    """At most 1 GB, bounded processor time, low priority, and an end together with the parent."""
+    import resource
+
+    os.nice(10)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on cloaking
+
+
+def say(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def decode(path: Path, pixels: int) -> Any:
+    """An upright RGB picture in sRGB without metadata, at most as large as the public copy may be."""
+    from PIL import Image, ImageCms, ImageOps
+
+    from fediart.media.intake import FORMATS
+
+    with Image.open(path, formats=tuple(FORMATS)) as opened:
+        if opened.width * opened.height > pixels:
+            raise ValueError("more pixels than allowed")
+        goal = public_size(opened.width, opened.height)
+        if opened.format == "JPEG":
+            opened.draft(None, (goal[0] * 2, goal[1] * 2))
+        profile = opened.info.get("icc_profile")
+        picture = ImageOps.exif_transpose(opened)
+        picture.load()
+    goal = public_size(picture.width, picture.height)
+    if picture.mode in ("I;16", "I", "F"):
+        picture = picture.convert("I").point(lambda value: value / 257 if picture.mode != "F" else value).convert("L")
+    if picture.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.size != goal:
+        picture = picture.resize(goal, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if picture.mode == "RGBA":
+        # JPEG has no transparency; white is what pages of other servers mostly are.
+        ground = Image.new("RGB", picture.size, "white")
+        ground.paste(picture, mask=picture.getchannel("A"))
+        picture = ground
+    if profile and picture.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            picture = converted or picture
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken profile says nothing about the colours: they are taken as sRGB, as viewers do
+    picture = picture.convert("RGB")
+    picture.info.clear()
+    return picture
+
+
+def public_size(width: int, height: int) -> tuple[int, int]:
+    """The size of the public copy of a picture of this size."""
+    scale = min(1.0, MAX_SIDE / max(width, height), (MAX_PIXELS / (width * height)) ** 0.5)
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def srgb_profile() -> bytes:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def encode(picture: Any, quality: int = 92) -> bytes:
+    """JPEG, sRGB, without anything but pixels and the colour profile."""
+    while True:
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
+        if out.tell() <= MAX_BYTES or quality <= 50:
+            return out.getvalue()
+        quality -= 8
+
+
+def fitted(picture: Any, purpose: str) -> Any:
+    """Cropped to what an avatar or header is; a work's picture as it is."""
+    from PIL import Image, ImageOps
+
+    if purpose not in BOXES:
+        return picture
+    width, height = BOXES[purpose]
+    scale = min(1.0, picture.width / width, picture.height / height)
+    return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
+
+
+def cloaked(picture: Any, original: bytes, order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    import numpy as np
+    from PIL import Image
+
+    from fediart.media.cloak.catalogue import cloak_named
+
+    backend = cloak_named(order["backend"])
+    # One seed for one picture of one artist: the same again gives the same, another picture shares nothing.
+    seed = hmac.new(
+        bytes.fromhex(order["secret"]), hashlib.sha256(original).digest() + order["purpose"].encode(), "sha256"
+    ).digest()
+    pixels, report = backend.cloak(np.asarray(picture), seed, order["strength"], lambda share: say(progress=0.2 + 0.6 * share))
+    return Image.fromarray(pixels), asdict(report)
+
+
+def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
+    data = encode(picture, quality)
+    path = folder / f"{kind}.jpg"
+    path.write_bytes(data)
+    return {
+        "kind": kind,
+        "path": str(path),
+        "media_type": "image/jpeg",
+        "width": picture.width,
+        "height": picture.height,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+    }
+
+
+def render(order: dict[str, Any]) -> dict[str, Any]:
+    """All renditions of one picture. Everything that is written is made from the cloaked pixels."""
+    import numpy as np
+    from PIL import Image
+
+    from fediart.media import blurhash
+
+    path, folder = Path(order["original"]), Path(order["out"])
+    picture = fitted(decode(path, order["pixels"]), order["purpose"])
+    say(progress=0.2)
+    report = None
+    if order["cloak"]:
+        picture, report = cloaked(picture, path.read_bytes(), order)
+    made = []
+    if order["purpose"] != "remote":
+        made.append(written(picture, folder, "public"))
+    say(progress=0.9)
+    preview = picture.copy()
+    preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    made.append(written(preview, folder, "preview", 85))
+    tiny = preview.resize((32, max(1, min(64, round(32 * preview.height / preview.width)))), Image.Resampling.BOX)
+    return {
+        "renditions": made,
+        "blurhash": blurhash.encode(np.asarray(tiny)),
+        "report": report,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def main() -> int:
+    order = json.loads(sys.stdin.readline())
+    limit_self()
+    warnings.simplefilter("ignore")
+    from fediart.errors import CloakFailed
+
+    try:
+        say(result=render(order))
+    except CloakFailed as problem:
+        say(error={"kind": "CloakFailed", "message": problem.message})
+    except MemoryError:
+        say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
+    except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
+        say(
+            error={
+                "kind": "BadPicture",
+                "message": "This picture is damaged and cannot be opened.",
+                "detail": repr(problem)[:300],
+            }
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""How much texture each place bears: the eye sees it first on flat areas, so those have an absolute cap."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from fediart.media.cloak.textures import WORK_SIDE, Plane, enlarged
+
+_BUSY = 8.0
+"""Local standard deviation, in levels, from which a place counts as fully textured."""
+
+
+def busyness(luma: Plane) -> Plane:
+    """0 (flat) … 1 (textured) for each pixel of `(height, width)` luminance 0..255.
+
+    A single edge counts as flat: its neighbourhood is calm, and dirt beside an outline is what artists see first.
+    """
+    height, width = luma.shape
+    scale = min(1.0, WORK_SIDE / max(height, width))
+    small = Image.fromarray(luma).resize((max(8, round(width * scale)), max(8, round(height * scale))), Image.Resampling.BOX)
+    values = np.asarray(small, dtype=np.float32)
+    spread = np.sqrt(np.maximum(_box(values * values) - _box(values) ** 2, 0))
+    level = Image.fromarray(np.clip(spread / _BUSY * 255, 0, 255).astype(np.uint8))
+    level = level.filter(ImageFilter.MinFilter(7)).filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.GaussianBlur(2))
+    return enlarged(np.asarray(level, dtype=np.float32) / np.float32(255), height, width)
+
+
+def _box(values: Plane, radius: int = 3) -> Plane:
+    """Mean over a square of 2·radius+1 pixels, edges repeated."""
+    side = 2 * radius + 1
+    padded = np.pad(values.astype(np.float64), radius, mode="edge")
+    sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    total: NDArray[np.float64] = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return (total / side**2).astype(np.float32)
+
+
+def budget(busy: Plane, amplitude: float, flat_cap: float) -> Plane:
+    """The largest change in levels at each pixel: `amplitude` where it is busy, at most `flat_cap` where it is flat."""
+    flat = min(amplitude, flat_cap)
+    return np.float32(flat) + np.float32(amplitude - flat) * busy

@@ -1,0 +1,45 @@
+"""The public store: files that anyone may fetch who knows their name.
+
+Of an open work the name is the content's hash, so that copies are kept once and caches may keep them for ever; of one
+that is not open the name is random (128 bits), and whoever holds it can fetch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from pathlib import Path
+
+from fediart.errors import NotFound
+from fediart.media.disk import write_whole
+
+NAME = re.compile(r"(?:[0-9a-f]{2}/[0-9a-f]{64}|p/[0-9a-f]{2}/[0-9a-f]{32})\.(?:jpg|png|webp)")
+MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+
+class Files:
+    """Files under `root`, named as `NAME` says."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def path(self, name: str) -> Path:
+        """Where a file lies. Raises NotFound for what cannot be a name."""
+        if not NAME.fullmatch(name):
+            raise NotFound("There is no such file.")
+        return self._root / name
+
+    def put(self, data: bytes, suffix: str, *, secret: bool) -> str:
+        """Keep a file, synced; returns its name."""
+        token = secrets.token_hex(16)
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"p/{token[:2]}/{token}.{suffix}" if secret else f"{digest[:2]}/{digest}.{suffix}"
+        path = self.path(name)
+        if not path.exists():
+            write_whole(path, data, mode=0o644)
+        return name
+
+    def discard(self, name: str) -> None:
+        self.path(name).unlink(missing_ok=True)

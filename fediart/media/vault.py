@@ -1,0 +1,35 @@
+"""Originals, which never leave by a public address: random names, readable by this server's user only."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+from fediart.errors import NotFound
+from fediart.media.disk import write_whole
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+class Vault:
+    """Files under `root`, each named by a random 128-bit key."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, key: str) -> Path:
+        """Where the original with this key lies. Raises NotFound for what is no key."""
+        if not _KEY.fullmatch(key):
+            raise NotFound("There is no such original.")
+        return self._root / key[:2] / key
+
+    def put(self, source: bytes | Path) -> str:
+        """Keep an original (mode 0600, synced); returns its key."""
+        key = secrets.token_hex(16)
+        write_whole(self.path(key), source, mode=0o600)
+        return key
+
+    def discard(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)

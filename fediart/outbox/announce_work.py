@@ -1,0 +1,98 @@
+"""This server speaks of a local artist's works and profile: Create, Update, Delete, to all who must hear of them.
+
+Each function is an act: it stores the activity and one delivery per inbox in the caller's transaction. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from fediart.activitypub.builders.activities import build_create, build_delete, build_update
+from fediart.activitypub.identifiers import Identifiers, host_of
+from fediart.activitypub.vocabulary import AS_PUBLIC
+from fediart.domain.actors import Actor
+from fediart.domain.works import ShownWork
+from fediart.outbox.documents import actor_document, note_document
+from fediart.storage import actors, deliveries, follows, shown, works
+
+
+def say(
+    db: Connection, document: dict[str, Any], *, actor_id: int, inboxes: Iterable[str], now: int, work_id: int | None = None
+) -> int:
+    """Store an activity of a local actor and its deliveries. Returns the activity's id."""
+    return deliveries.say(
+        db,
+        uri=document["id"],
+        actor_id=actor_id,
+        body=msgspec.json.encode(document),
+        inboxes=[(inbox, host_of(inbox)) for inbox in inboxes],
+        now=now,
+        work_id=work_id,
+    )
+
+
+def audience_of(db: Connection, actor: Actor, to: list[str], cc: list[str]) -> list[str]:
+    """The remote inboxes that a document with these addresses must reach."""
+    inboxes: dict[str, None] = {}
+    everyone = [*to, *cc]
+    if actor.followers_uri in everyone or AS_PUBLIC in everyone:
+        inboxes.update(dict.fromkeys(follows.inboxes_of_followers(db, actor.id)))
+    for named in actors.actors_by_uri(db, everyone).values():
+        if not named.is_local and not named.gone and (named.shared_inbox or named.inbox) not in inboxes:
+            inboxes[named.inbox] = None
+    return list(inboxes)
+
+
+def _told(db: Connection, work_id: int) -> tuple[ShownWork, Actor, list[str], list[str]] | None:
+    work = works.work_by_id(db, work_id)
+    if work is None:
+        return None
+    seen = shown.work_seen_by(db, work_id, work.actor_id)
+    author = actors.actor_by_id(db, work.actor_id)
+    if seen is None or author is None or not author.is_local:
+        return None
+    to, cc = works.addresses_of(db, work_id)
+    return seen, author, to, cc
+
+
+def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
+    """Create: a work was published."""
+    told = _told(db, work_id)
+    if told is None:
+        return
+    seen, author, to, cc = told
+    document = build_create(note_document(ids, seen, to=to, cc=cc))
+    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
+
+
+def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
+    """Update: a published work was changed."""
+    told = _told(db, work_id)
+    if told is None:
+        return
+    seen, author, to, cc = told
+    document = build_update(note_document(ids, seen, to=to, cc=cc), now)
+    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
+
+
+def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
+    """Delete: to everyone who was told of the work. Called before its rows go."""
+    told = _told(db, work_id)
+    if told is None:
+        return
+    seen, author, to, cc = told
+    document = build_delete(seen.work.uri, author.uri, to, cc)
+    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now)
+
+
+def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) -> None:
+    """Update: a local artist's profile changed."""
+    seen = actors.shown_actor(db, actor_id)
+    if seen is None:
+        return
+    document = build_update(actor_document(ids, seen), now)
+    say(db, document, actor_id=actor_id, inboxes=follows.inboxes_of_followers(db, actor_id), now=now)

@@ -1,0 +1,91 @@
+"""The documents this server serves and sends, filled from its nouns: the bridge from rows to `activitypub/builders`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fediart.activitypub.builders.actor import ActorToBuild, build_actor
+from fediart.activitypub.builders.note import ImageToBuild, MentionToBuild, NoteToBuild, build_note
+from fediart.activitypub.identifiers import Identifiers
+from fediart.domain.images import ShownImage
+from fediart.domain.works import ShownActor, ShownWork
+
+FEDERATED_IMAGES = 4
+"""Mastodon keeps the first four pictures of a post and drops the others silently."""
+
+
+def media_url(ids: Identifiers, name: str) -> str:
+    """The public address of a file in the public store."""
+    return f"{ids.base_url}/media/{name}"
+
+
+def actor_document(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
+    actor = shown.actor
+    return build_actor(
+        ids,
+        ActorToBuild(
+            username=actor.username,
+            name=actor.name,
+            summary=actor.summary,
+            fields=actor.fields,
+            public_key_pem=actor.public_key_pem,
+            locked=actor.locked,
+            published_ms=actor.created_at,
+            icon=_picture(ids, shown.avatar),
+            image=_picture(ids, shown.header),
+        ),
+    )
+
+
+def _picture(ids: Identifiers, shown: ShownImage | None) -> tuple[str, str, str] | None:
+    """(address, media type, description) of an avatar or header, once it is ready."""
+    if shown is None or shown.public is None:
+        return None
+    return media_url(ids, shown.public.name), shown.public.media_type, shown.image.alt
+
+
+def note_document(ids: Identifiers, shown: ShownWork, *, to: list[str], cc: list[str]) -> dict[str, Any]:
+    work = shown.work
+    return build_note(
+        ids,
+        NoteToBuild(
+            uri=work.uri,
+            url=work.url,
+            username=shown.author.actor.username,
+            content=work.content,
+            warning=work.warning,
+            sensitive=work.sensitive,
+            language=work.language,
+            published_ms=work.published_at,
+            updated_ms=work.edited_at,
+            in_reply_to=work.in_reply_to_uri,
+            to=tuple(to),
+            cc=tuple(cc),
+            images=tuple(_attachments(ids, shown)),
+            mentions=tuple(MentionToBuild(m.uri, m.acct) for m in shown.mentions),
+            hashtags=shown.tags,
+            likes=work.likes,
+            boosts=work.boosts,
+        ),
+    )
+
+
+def _attachments(ids: Identifiers, shown: ShownWork) -> list[ImageToBuild]:
+    out = []
+    for item in shown.images:
+        if item.public is None:
+            continue
+        image = item.image
+        focal = (image.focal_x, image.focal_y) if image.focal_x is not None and image.focal_y is not None else None
+        out.append(
+            ImageToBuild(
+                url=media_url(ids, item.public.name),
+                media_type=item.public.media_type,
+                alt=image.alt,
+                width=item.public.width,
+                height=item.public.height,
+                blurhash=image.blurhash,
+                focal=focal,
+            )
+        )
+    return out

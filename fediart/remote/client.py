@@ -1,0 +1,162 @@
+"""The one HTTP client. Every answer is bounded in bytes and in time; every connect passes the guard; nothing is followed here.
+
+httpx's interface over aiohttp's connection pool: decisions/httpx-aiohttp.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import httpx
+import structlog
+from httpx_aiohttp import AiohttpTransport
+
+from fediart.errors import AddressRefused, BadAnswer, Unreachable
+from fediart.remote.guard import DialRefused, Guard, check_url
+
+log = structlog.get_logger("fediart.remote")
+
+Signer = Callable[[str, str, bytes | None], dict[str, str]]
+"""(method, url, body or None) → headers that sign the request."""
+
+TOTAL_SECONDS = 10.0
+MAX_JSON = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class RemoteClient:
+    """Asks other servers. Close it."""
+
+    def __init__(self, client: httpx.AsyncClient, *, allow_http: bool) -> None:
+        self._client = client
+        self._signing = ThreadPoolExecutor(2, thread_name_prefix="fediart-sign")
+        self.allow_http = allow_http
+
+    async def sign(self, signer: Signer, method: str, url: str, body: bytes | None) -> dict[str, str]:
+        """An RSA signature takes about a millisecond: not on the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._signing, signer, method, url, body)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        max_bytes: int = MAX_JSON,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> Answer:
+        """One request, one answer of at most `max_bytes`, all within `total_seconds`. Raises RemoteError."""
+        parts: list[bytes] = []
+        async with self._answering(method, url, headers or {}, content, total_seconds) as response:
+            size = 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > max_bytes:
+                    raise BadAnswer("The other server's answer is too long.", detail=f"{url[:200]}: over {max_bytes} bytes")
+                parts.append(chunk)
+            return Answer(response.status_code, dict(response.headers), b"".join(parts), url)
+
+    async def download(
+        self, url: str, path: Path, *, headers: Mapping[str, str], max_bytes: int, total_seconds: float = 30.0
+    ) -> Answer:
+        """The answer's body goes to `path` when its status is 200; `Answer.body` is then empty."""
+        async with self._answering("GET", url, headers, None, total_seconds) as response:
+            if response.status_code != 200:
+                return Answer(response.status_code, dict(response.headers), b"", url)
+            size = 0
+            with path.open("wb") as file:
+                async for chunk in response.aiter_raw():
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise BadAnswer(
+                            "This file is larger than this server takes.", detail=f"{url[:200]}: over {max_bytes} bytes"
+                        )
+                    file.write(chunk)
+            return Answer(200, dict(response.headers), b"", url)
+
+    @asynccontextmanager
+    async def _answering(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
+    ) -> AsyncIterator[httpx.Response]:
+        check_url(url, allow_http=self.allow_http)
+        try:
+            async with asyncio.timeout(total_seconds):
+                # Identity only: a small compressed body can unpack to gigabytes before any of our counters sees it.
+                sent = {"accept-encoding": "identity", **headers}
+                async with self._client.stream(method, url, headers=sent, content=content) as response:
+                    if response.headers.get("content-encoding", "identity").lower() != "identity":
+                        raise BadAnswer("The other server sent a compressed answer that was not asked for.", detail=url[:200])
+                    yield response
+        except TimeoutError:
+            raise Unreachable("The other server took too long to answer.", detail=url[:200]) from None
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as problem:
+            if _was_refused(problem):
+                raise AddressRefused("This address is not on the public internet.", detail=url[:200]) from None
+            raise Unreachable("The other server cannot be reached.", detail=f"{url[:200]}: {problem!r}") from None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+        self._signing.shutdown(wait=False)
+
+
+def _was_refused(problem: BaseException | None) -> bool:
+    """A refused dial comes up wrapped several times over."""
+    seen = 0
+    while problem is not None and seen < 10:
+        if isinstance(problem, DialRefused) or "is not a public address" in str(problem):
+            return True
+        problem = problem.__cause__ or problem.__context__
+        seen += 1
+    return False
+
+
+def tls_context() -> ssl.SSLContext:
+    """The system's authorities, or those of SSL_CERT_FILE."""
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
+
+
+def open_client(guard: Guard, *, allow_http: bool, user_agent: str) -> RemoteClient:
+    """Call it inside a running event loop."""
+    connector = aiohttp.TCPConnector(
+        ssl=tls_context(),
+        limit=100,
+        limit_per_host=4,
+        keepalive_timeout=20,
+        ttl_dns_cache=60,
+        socket_factory=guard.socket_factory,
+    )
+    transport = AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(
+            connector=connector,
+            trust_env=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+    )
+    client = httpx.AsyncClient(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        headers={"user-agent": user_agent},
+        timeout=httpx.Timeout(60.0),
+    )
+    return RemoteClient(client, allow_http=allow_http)

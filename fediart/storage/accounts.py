@@ -1,0 +1,104 @@
+"""Questions about logins: accounts, their sessions and the grants of client programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from fediart.domain.actors import Account, Role
+from fediart.storage.tables import accounts, actors, grants, sessions
+
+SESSION_MS = 60 * 24 * 3600 * 1000
+"""A session that was not used for so long has ended."""
+
+_COLUMNS = tuple(accounts.c[name] for name in Account.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a client program may do for an account."""
+
+    account_id: int
+    actor_id: int
+    name: str
+    scopes: tuple[str, ...]
+
+
+def _account(row: Row[Any] | None) -> Account | None:
+    if row is None:
+        return None
+    values = {name: getattr(row, name) for name in Account.__dataclass_fields__}
+    return Account(**{**values, "role": Role(row.role)})
+
+
+def account_by_id(db: Connection, id_: int) -> Account | None:
+    return _account(db.execute(select(*_COLUMNS).where(accounts.c.id == id_)).first())
+
+
+def account_of_actor(db: Connection, actor_id: int) -> Account | None:
+    return _account(db.execute(select(*_COLUMNS).where(accounts.c.actor_id == actor_id)).first())
+
+
+def account_named(db: Connection, username: str) -> Account | None:
+    joined = accounts.join(actors, accounts.c.actor_id == actors.c.id)
+    wanted = (actors.c.username == username.lower(), actors.c.host == "")
+    return _account(db.execute(select(*_COLUMNS).select_from(joined).where(*wanted)).first())
+
+
+def any_account(db: Connection) -> bool:
+    return db.execute(select(accounts.c.id).limit(1)).first() is not None
+
+
+def account_names(db: Connection) -> list[tuple[str, str]]:
+    """(username, role) of everyone here, oldest first."""
+    joined = accounts.join(actors, accounts.c.actor_id == actors.c.id)
+    return [
+        (row[0], row[1])
+        for row in db.execute(select(actors.c.username, accounts.c.role).select_from(joined).order_by(accounts.c.id))
+    ]
+
+
+def insert_account(db: Connection, account: Account) -> None:
+    db.execute(insert(accounts).values(**{name: getattr(account, name) for name in Account.__dataclass_fields__}))
+
+
+def put_password(db: Connection, account_id: int, password_hash: str, *, keep_session: str | None) -> None:
+    """A new password ends every other session and every grant."""
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=password_hash))
+    db.execute(delete(sessions).where(sessions.c.account_id == account_id, sessions.c.token_hash != (keep_session or "")))
+    db.execute(delete(grants).where(grants.c.account_id == account_id))
+
+
+def open_session(db: Connection, token_hash: str, account_id: int, now: int, user_agent: str) -> None:
+    db.execute(delete(sessions).where(sessions.c.seen_at < now - SESSION_MS))
+    db.execute(
+        insert(sessions).values(
+            token_hash=token_hash, account_id=account_id, created_at=now, seen_at=now, user_agent=user_agent[:300]
+        )
+    )
+
+
+def end_session(db: Connection, token_hash: str) -> None:
+    db.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+def account_of_session(db: Connection, token_hash: str, now: int) -> Account | None:
+    joined = sessions.join(accounts, sessions.c.account_id == accounts.c.id)
+    alive = (sessions.c.token_hash == token_hash, sessions.c.seen_at > now - SESSION_MS)
+    return _account(db.execute(select(*_COLUMNS).select_from(joined).where(*alive)).first())
+
+
+def insert_grant(db: Connection, token_hash: str, account_id: int, name: str, scopes: str, now: int) -> None:
+    db.execute(insert(grants).values(token_hash=token_hash, account_id=account_id, name=name, scopes=scopes, created_at=now))
+
+
+def grant_of(db: Connection, token_hash: str) -> Grant | None:
+    joined = grants.join(accounts, grants.c.account_id == accounts.c.id)
+    row = db.execute(
+        select(grants.c.account_id, accounts.c.actor_id, grants.c.name, grants.c.scopes)
+        .select_from(joined)
+        .where(grants.c.token_hash == token_hash)
+    ).first()
+    return Grant(row.account_id, row.actor_id, row.name, tuple(row.scopes.split())) if row else None

@@ -1,0 +1,138 @@
+"""Questions about actors, and the changes of their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from fediart.domain.actors import Actor
+from fediart.domain.works import ShownActor, Visibility, WorkState
+from fediart.storage import images as image_rows
+from fediart.storage.tables import actors, follows, works
+
+PUBLIC_COLUMNS = tuple(column for column in actors.c if column.name != "private_key_pem")
+
+
+def actor_of(row: Row[Any]) -> Actor:
+    values = {name: getattr(row, name) for name in Actor.__dataclass_fields__}
+    values["fields"] = tuple((name, value) for name, value in json.loads(row.fields))
+    return Actor(**values)
+
+
+def _one(db: Connection, *conditions: Any) -> Actor | None:
+    row = db.execute(select(*PUBLIC_COLUMNS).where(*conditions)).first()
+    return actor_of(row) if row else None
+
+
+def actor_by_id(db: Connection, id_: int) -> Actor | None:
+    return _one(db, actors.c.id == id_)
+
+
+def actor_by_uri(db: Connection, uri: str) -> Actor | None:
+    return _one(db, actors.c.uri == uri)
+
+
+def actor_by_key_id(db: Connection, key_id: str) -> Actor | None:
+    return _one(db, actors.c.public_key_id == key_id)
+
+
+def actor_named(db: Connection, username: str, host: str = "") -> Actor | None:
+    """`host` '' asks for a local actor. Names are compared without regard to case."""
+    return _one(db, func.lower(actors.c.username) == username.lower(), actors.c.host == host)
+
+
+def actors_by_uri(db: Connection, uris: Iterable[str]) -> dict[str, Actor]:
+    wanted = list(set(uris))
+    if not wanted:
+        return {}
+    rows = db.execute(select(*PUBLIC_COLUMNS).where(actors.c.uri.in_(wanted)))
+    return {row.uri: actor_of(row) for row in rows}
+
+
+def signing_key(db: Connection, actor_id: int) -> tuple[str, str] | None:
+    """(key id, private key as PEM) of a local actor."""
+    row = db.execute(select(actors.c.public_key_id, actors.c.private_key_pem).where(actors.c.id == actor_id)).first()
+    return (row[0], row[1]) if row and row[1] else None
+
+
+def insert_actor(db: Connection, values: dict[str, Any]) -> None:
+    db.execute(insert(actors).values(**values))
+
+
+def change_actor(db: Connection, actor_id: int, **values: Any) -> None:
+    db.execute(update(actors).where(actors.c.id == actor_id).values(**values))
+
+
+def save_remote_actor(db: Connection, new_id: int, values: dict[str, Any]) -> Actor:
+    """Insert or refresh a remote actor. Its uri is its identity; a name that moved to another uri moves with it."""
+    row = db.execute(select(actors.c.id, actors.c.host).where(actors.c.uri == values["uri"])).first()
+    if row is None:
+        holder = db.execute(
+            select(actors.c.id).where(actors.c.host == values["host"], actors.c.username == values["username"])
+        ).scalar()
+        if holder is not None:
+            # The host gave the name to somebody else: the older one keeps its works, not the name.
+            db.execute(update(actors).where(actors.c.id == holder).values(username=f"{values['username']}#{holder}", gone=True))
+        db.execute(insert(actors).values(id=new_id, created_at=values["fetched_at"], **values))
+    elif row.host != "":
+        db.execute(update(actors).where(actors.c.id == row.id).values(**values, gone=False))
+    found = actor_by_uri(db, values["uri"])
+    assert found is not None  # inserted or updated just above
+    return found
+
+
+def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
+    """Actors with their pictures, without counts."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    found = [actor_of(row) for row in db.execute(select(*PUBLIC_COLUMNS).where(actors.c.id.in_(wanted)))]
+    picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
+    pictures = image_rows.shown_images(db, picture_ids)
+    return {
+        actor.id: ShownActor(
+            actor=actor,
+            avatar=pictures.get(actor.avatar_image_id or 0),
+            header=pictures.get(actor.header_image_id or 0),
+        )
+        for actor in found
+    }
+
+
+def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
+    """An actor with pictures and counts."""
+    shown = shown_actors(db, [actor_id]).get(actor_id)
+    if shown is None:
+        return None
+    accepted = follows.c.state == "accepted"
+    followers = db.execute(select(func.count()).where(follows.c.followee_id == actor_id, accepted)).scalar_one()
+    following = db.execute(select(func.count()).where(follows.c.follower_id == actor_id, accepted)).scalar_one()
+    count, last = db.execute(
+        select(func.count(), func.max(works.c.id)).where(
+            works.c.actor_id == actor_id,
+            works.c.state == WorkState.PUBLISHED,
+            works.c.visibility.in_([Visibility.PUBLIC, Visibility.UNLISTED]),
+        )
+    ).one()
+    return ShownActor(shown.actor, shown.avatar, shown.header, followers, following, count, last)
+
+
+def forget_actor(db: Connection, actor_id: int) -> None:
+    """A remote actor that nothing refers to any more."""
+    db.execute(delete(actors).where(actors.c.id == actor_id, actors.c.host != ""))
+
+
+def local_counts(db: Connection) -> tuple[int, int]:
+    """(local artists, their published works), for NodeInfo."""
+    from fediart.storage.tables import accounts
+
+    people = db.execute(select(func.count()).select_from(accounts)).scalar_one()
+    shown = db.execute(
+        select(func.count())
+        .select_from(works.join(actors, works.c.actor_id == actors.c.id))
+        .where(actors.c.host == "", works.c.state == WorkState.PUBLISHED)
+    ).scalar_one()
+    return people, shown

@@ -1,0 +1,244 @@
+"""The database, opened: one code path for SQLite and PostgreSQL, and the only room with dialect branches.
+
+SQLite: every write of the process goes to one thread that owns one connection. It drains what has queued, runs
+each act under its own savepoint in one BEGIN IMMEDIATE transaction, commits once and then answers all callers, so
+that fsync (synchronous=FULL) is paid once for many. PostgreSQL: each act is a transaction of its own.
+
+Reads go through SQLAlchemy's async engine (aiosqlite, read-only; or asyncpg).
+
+Figures and the roads not taken: decisions/group-commit.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool, StaticPool
+
+from fediart.errors import ConfigError, Unavailable
+
+log = structlog.get_logger("fediart.storage")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Act = Callable[Concatenate[Connection, P], T]
+
+BATCH = 256
+"""At most so many acts share one commit."""
+
+
+class Storage:
+    """An open database. `write` runs an act in a transaction; `read` lends a read-only connection."""
+
+    def __init__(self, reads: AsyncEngine, writer: _SqliteWriter | _PostgresWriter) -> None:
+        self._reads = reads
+        self._writer = writer
+
+    async def write(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `act(connection, …)` in a transaction; when this returns it is on disk. An act's error undoes it alone."""
+        return await self._writer.run(lambda db: act(db, *args, **kwargs))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reads.connect() as connection:
+            yield connection
+
+    async def read(self, question: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask one question: `question(connection, …)`, without a transaction that writes."""
+        async with self._reads.connect() as connection:
+            return await connection.run_sync(lambda db: question(db, *args, **kwargs))
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reads.dispose()
+
+
+class _SqliteWriter:
+    """The one thread that writes to a SQLite file."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        event.listen(self._engine, "connect", _prepare_sqlite_writer)
+        event.listen(self._engine, "begin", _begin_immediate)
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="fediart-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, act: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Item(act, loop, future))
+        return await future
+
+    async def close(self) -> None:
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._engine.dispose()
+
+    def _work(self) -> None:
+        closing = False
+        while not closing:
+            item = self._queue.get()
+            batch: list[_Item] = []
+            while True:
+                if item is None:
+                    closing = True
+                    break
+                batch.append(item)
+                if len(batch) >= BATCH:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._commit(batch)
+
+    def _commit(self, batch: list[_Item]) -> None:
+        answers: list[tuple[_Item, Any, BaseException | None]] = []
+        try:
+            with self._engine.begin() as connection:
+                if len(batch) == 1:
+                    # Nobody shares this transaction, so the act's own error may undo all of it.
+                    answers.append((batch[0], batch[0].act(connection), None))
+                else:
+                    answers.extend(_run_under_savepoint(connection, item) for item in batch)
+        except BaseException as problem:  # the commit, or the only act, failed: every caller must hear it
+            error = _as_ours(problem)
+            answers = [(item, None, error) for item in batch]
+        _answer(answers)
+
+
+class _Item:
+    """An act that waits for the writer, and who waits for it."""
+
+    __slots__ = ("act", "future", "loop")
+
+    def __init__(self, act: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
+        self.act = act
+        self.loop = loop
+        self.future = future
+
+
+def _run_under_savepoint(connection: Connection, item: _Item) -> tuple[_Item, Any, BaseException | None]:
+    connection.exec_driver_sql("SAVEPOINT item")
+    try:
+        value = item.act(connection)
+    except Exception as problem:  # handed to the act's caller, who knows what it means
+        connection.exec_driver_sql("ROLLBACK TO item")
+        connection.exec_driver_sql("RELEASE item")
+        return item, None, _as_ours(problem)
+    connection.exec_driver_sql("RELEASE item")
+    return item, value, None
+
+
+def _answer(answers: list[tuple[_Item, Any, BaseException | None]]) -> None:
+    """Resolve the futures, one hop into each event loop."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[_Item, Any, BaseException | None]]] = {}
+    for answer in answers:
+        loops.setdefault(answer[0].loop, []).append(answer)
+    for loop, of_loop in loops.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, of_loop)
+        except RuntimeError:
+            log.warning("storage.caller_gone", answers=len(of_loop))
+
+
+def _resolve(answers: list[tuple[_Item, Any, BaseException | None]]) -> None:
+    for item, value, problem in answers:
+        if item.future.done():
+            continue
+        if problem is None:
+            item.future.set_result(value)
+        else:
+            item.future.set_exception(problem)
+
+
+class _PostgresWriter:
+    """PostgreSQL has many writers: an act is one transaction on a pooled connection."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def run(self, act: Callable[[Connection], T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(act)
+        except DBAPIError as problem:
+            raise _as_ours(problem) from problem
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+_NO_ROOM = ("database or disk is full", "readonly database", "unable to open database", "disk I/O error", "No space left")
+
+
+def _as_ours(problem: BaseException) -> BaseException:
+    """A full or read-only disk is not a bug: the sender is asked to come again."""
+    if isinstance(problem, OperationalError) and any(words in str(problem) for words in _NO_ROOM):
+        return Unavailable("This server cannot write to its disk now. Please try again later.", detail=str(problem))
+    return problem
+
+
+def _prepare_sqlite_writer(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY_SNAPSHOT when another
+    # process wrote in between; busy_timeout does not help there. https://www.sqlite.org/isolation.html
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("query_only=ON", "busy_timeout=10000", "cache_size=-8000", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def database_url(setting: str, data: Path) -> URL:
+    """The address of the database: `setting` when one is configured, else the file in the data folder."""
+    if not setting:
+        return URL.create("sqlite", database=str(data / "fediart.sqlite"))
+    url = make_url(setting)
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError("storage.database must be empty (SQLite in the data folder) or a postgresql:// address.")
+    if url.get_backend_name() == "sqlite":
+        return url.set(drivername="sqlite")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def open_storage(url: URL) -> Storage:
+    """Open the database at `url` (see `database_url`). Migrate it first: `storage.migrate`."""
+    if url.get_backend_name() == "sqlite":
+        reads = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=4, max_overflow=0)
+        event.listen(reads.sync_engine, "connect", _prepare_sqlite_reader)
+        return Storage(reads, _SqliteWriter(url))
+    engine = create_async_engine(url, pool_size=8, max_overflow=4, pool_pre_ping=True)
+    return Storage(engine, _PostgresWriter(engine))
+
+
+def migration_engine(url: URL) -> Engine | AsyncEngine:
+    """An engine of one connection for Alembic."""
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool)
+    event.listen(engine, "connect", _prepare_sqlite_writer)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine

@@ -1,0 +1,135 @@
+"""Questions about who follows whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from fediart.domain.follows import Follow, FollowState, Relationship
+from fediart.domain.works import ShownActor
+from fediart.storage.actors import shown_actors
+from fediart.storage.tables import accounts, actors, follows
+
+_COLUMNS = tuple(follows.c[name] for name in Follow.__dataclass_fields__)
+
+
+def follow_between(db: Connection, follower_id: int, followee_id: int) -> Follow | None:
+    row = db.execute(select(*_COLUMNS).where(follows.c.follower_id == follower_id, follows.c.followee_id == followee_id)).first()
+    return Follow(row[0], row[1], row[2], row[3], FollowState(row[4]), row[5]) if row else None
+
+
+def put_follow(db: Connection, follow: Follow) -> None:
+    """Insert, or renew with a new uri and state, what one actor is to another."""
+    db.execute(delete(follows).where(follows.c.follower_id == follow.follower_id, follows.c.followee_id == follow.followee_id))
+    db.execute(insert(follows).values(**{name: getattr(follow, name) for name in Follow.__dataclass_fields__}))
+
+
+def accept_follow(db: Connection, follower_id: int, followee_id: int) -> bool:
+    """True when a request was waiting."""
+    waiting = (follows.c.follower_id == follower_id, follows.c.followee_id == followee_id, follows.c.state == "requested")
+    return db.execute(update(follows).where(*waiting).values(state=FollowState.ACCEPTED)).rowcount == 1
+
+
+def drop_follow(db: Connection, follower_id: int, followee_id: int) -> bool:
+    gone = delete(follows).where(follows.c.follower_id == follower_id, follows.c.followee_id == followee_id)
+    return db.execute(gone).rowcount == 1
+
+
+def show_boosts(db: Connection, follower_id: int, followee_id: int, on: bool) -> None:
+    db.execute(
+        update(follows).where(follows.c.follower_id == follower_id, follows.c.followee_id == followee_id).values(show_boosts=on)
+    )
+
+
+def local_followers(db: Connection, actor_id: int, *, of_boosts: bool = False) -> list[int]:
+    """Local actors whose accepted follow brings this actor's works (or boosts) into their home."""
+    joined = follows.join(accounts, accounts.c.actor_id == follows.c.follower_id)
+    query = (
+        select(follows.c.follower_id).select_from(joined).where(follows.c.followee_id == actor_id, follows.c.state == "accepted")
+    )
+    if of_boosts:
+        query = query.where(follows.c.show_boosts)
+    return list(db.execute(query).scalars())
+
+
+def inboxes_of_followers(db: Connection, actor_id: int) -> list[str]:
+    """One inbox for each remote place that must hear of this actor's works: the shared one where there is one."""
+    joined = follows.join(actors, actors.c.id == follows.c.follower_id)
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox)
+    query = (
+        select(inbox)
+        .select_from(joined)
+        .where(follows.c.followee_id == actor_id, follows.c.state == "accepted", actors.c.host != "", ~actors.c.gone)
+        .distinct()
+    )
+    return list(db.execute(query).scalars())
+
+
+def relationships(db: Connection, actor_id: int, ids: Sequence[int]) -> list[Relationship]:
+    mine = {
+        row.followee_id: row
+        for row in db.execute(select(*_COLUMNS).where(follows.c.follower_id == actor_id, follows.c.followee_id.in_(ids)))
+    }
+    theirs = {
+        row.follower_id
+        for row in db.execute(
+            select(*_COLUMNS).where(
+                follows.c.followee_id == actor_id, follows.c.follower_id.in_(ids), follows.c.state == "accepted"
+            )
+        )
+    }
+    return [
+        Relationship(
+            actor_id=id_,
+            following=id_ in mine and mine[id_].state == "accepted",
+            requested=id_ in mine and mine[id_].state == "requested",
+            followed_by=id_ in theirs,
+            showing_boosts=id_ in mine and bool(mine[id_].show_boosts),
+        )
+        for id_ in ids
+    ]
+
+
+def followers_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> list[ShownActor]:
+    return _people(db, follows.c.follower_id, follows.c.followee_id, actor_id, max_id, limit)
+
+
+def following_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> list[ShownActor]:
+    return _people(db, follows.c.followee_id, follows.c.follower_id, actor_id, max_id, limit)
+
+
+def _people(db: Connection, wanted: object, of: object, actor_id: int, max_id: int | None, limit: int) -> list[ShownActor]:
+    query = select(wanted).where(of == actor_id, follows.c.state == "accepted")  # type: ignore[call-overload]
+    if max_id is not None:
+        query = query.where(follows.c.id < max_id)
+    ids = list(db.execute(query.order_by(follows.c.id.desc()).limit(max(1, min(limit, 80)))).scalars())
+    people = shown_actors(db, ids)
+    return [people[id_] for id_ in ids if id_ in people]
+
+
+def counts(db: Connection, actor_id: int) -> tuple[int, int]:
+    """(followers, following), accepted ones."""
+    accepted = follows.c.state == "accepted"
+    return (
+        db.execute(select(func.count()).where(follows.c.followee_id == actor_id, accepted)).scalar_one(),
+        db.execute(select(func.count()).where(follows.c.follower_id == actor_id, accepted)).scalar_one(),
+    )
+
+
+def uris(db: Connection, actor_id: int, *, followers: bool, after: int | None, limit: int) -> list[tuple[int, str]]:
+    """(follow id, actor uri), newest first: a page of the followers or following collection."""
+    me, other = (follows.c.followee_id, follows.c.follower_id) if followers else (follows.c.follower_id, follows.c.followee_id)
+    query = (
+        select(follows.c.id, actors.c.uri)
+        .select_from(follows.join(actors, actors.c.id == other))
+        .where(me == actor_id, follows.c.state == "accepted")
+    )
+    if after is not None:
+        query = query.where(follows.c.id < after)
+    return [(row[0], row[1]) for row in db.execute(query.order_by(follows.c.id.desc()).limit(limit))]
+
+
+def follow_of_uri(db: Connection, uri: str) -> Follow | None:
+    row = db.execute(select(*_COLUMNS).where(follows.c.uri == uri)).first()
+    return Follow(row[0], row[1], row[2], row[3], FollowState(row[4]), row[5]) if row else None

@@ -1,0 +1,128 @@
+"""Questions about images and their renditions, and the changes of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
+from fediart.storage.tables import images, renditions
+
+_COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
+_RENDITION = tuple(renditions.c[name] for name in Rendition.__dataclass_fields__)
+
+
+def image_from(row: Row[Any]) -> Image:
+    values = {name: getattr(row, name) for name in Image.__dataclass_fields__}
+    return Image(**{**values, "state": ImageState(row.state), "purpose": Purpose(row.purpose)})
+
+
+def _with_renditions(db: Connection, found: Sequence[Image]) -> list[ShownImage]:
+    if not found:
+        return []
+    of: dict[int, dict[str, Rendition]] = {}
+    for row in db.execute(select(*_RENDITION).where(renditions.c.image_id.in_([image.id for image in found]))):
+        of.setdefault(row.image_id, {})[row.kind] = Rendition(*row)
+    return [ShownImage(image, of.get(image.id, {}).get("public"), of.get(image.id, {}).get("preview")) for image in found]
+
+
+def shown_images(db: Connection, ids: Iterable[int]) -> dict[int, ShownImage]:
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    found = [image_from(row) for row in db.execute(select(*_COLUMNS).where(images.c.id.in_(wanted)))]
+    return {shown.image.id: shown for shown in _with_renditions(db, found)}
+
+
+def images_of_works(db: Connection, work_ids: Sequence[int]) -> dict[int, list[ShownImage]]:
+    """The pictures of works, in their artists' order."""
+    if not work_ids:
+        return {}
+    rows = db.execute(select(*_COLUMNS).where(images.c.work_id.in_(work_ids)).order_by(images.c.position, images.c.id))
+    of: dict[int, list[ShownImage]] = {}
+    for shown in _with_renditions(db, [image_from(row) for row in rows]):
+        of.setdefault(shown.image.work_id or 0, []).append(shown)
+    return of
+
+
+def image_of(db: Connection, image_id: int, owner_actor_id: int) -> ShownImage | None:
+    shown = shown_images(db, [image_id]).get(image_id)
+    return shown if shown is not None and shown.image.actor_id == owner_actor_id else None
+
+
+def image_by_id(db: Connection, image_id: int) -> Image | None:
+    row = db.execute(select(*_COLUMNS).where(images.c.id == image_id)).first()
+    return image_from(row) if row else None
+
+
+def rendition_named(db: Connection, name: str) -> tuple[Rendition, bool] | None:
+    """(rendition, whether its name is a secret) of a file in the public store."""
+    row = db.execute(
+        select(*_RENDITION, images.c.secret_names)
+        .select_from(renditions.join(images, renditions.c.image_id == images.c.id))
+        .where(renditions.c.name == name)
+        .limit(1)
+    ).first()
+    return (Rendition(*row[:-1]), bool(row[-1])) if row else None
+
+
+def name_is_used(db: Connection, name: str) -> bool:
+    return db.execute(select(renditions.c.image_id).where(renditions.c.name == name).limit(1)).first() is not None
+
+
+def insert_image(db: Connection, values: dict[str, Any]) -> None:
+    db.execute(insert(images).values(**values))
+
+
+def change_image(db: Connection, image_id: int, /, **values: Any) -> None:
+    db.execute(update(images).where(images.c.id == image_id).values(**values))
+
+
+def put_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
+    """Put these renditions in the place of the image's earlier ones; returns file names nobody uses any more."""
+    before = set(db.execute(select(renditions.c.name).where(renditions.c.image_id == image_id)).scalars())
+    db.execute(delete(renditions).where(renditions.c.image_id == image_id))
+    for rendition in made:
+        db.execute(insert(renditions).values(**{name: getattr(rendition, name) for name in Rendition.__dataclass_fields__}))
+    return [name for name in before - {r.name for r in made} if not name_is_used(db, name)]
+
+
+def count_on_work(db: Connection, work_id: int) -> int:
+    return db.execute(select(func.count()).where(images.c.work_id == work_id)).scalar_one()
+
+
+def drop_images(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Remove images; returns (public file names, vault keys) that nobody uses any more."""
+    if not ids:
+        return [], []
+    names = set(db.execute(select(renditions.c.name).where(renditions.c.image_id.in_(ids))).scalars())
+    keys = [key for key in db.execute(select(images.c.vault_key).where(images.c.id.in_(ids))).scalars() if key]
+    db.execute(delete(renditions).where(renditions.c.image_id.in_(ids)))
+    db.execute(delete(images).where(images.c.id.in_(ids)))
+    return [name for name in names if not name_is_used(db, name)], keys
+
+
+def remote_cache(db: Connection) -> int:
+    """Bytes that cached pictures of other servers take."""
+    total = db.execute(
+        select(func.coalesce(func.sum(renditions.c.bytes), 0))
+        .select_from(renditions.join(images, renditions.c.image_id == images.c.id))
+        .where(images.c.purpose == Purpose.REMOTE)
+    ).scalar_one()
+    return int(total)
+
+
+def oldest_cached(db: Connection, limit: int) -> list[int]:
+    """Ids of cached remote pictures, those longest unused first."""
+    held = select(renditions.c.image_id).where(renditions.c.image_id == images.c.id).exists()
+    rows = db.execute(select(images.c.id).where(images.c.purpose == Purpose.REMOTE, held).order_by(images.c.used_at).limit(limit))
+    return list(rows.scalars())
+
+
+def evict(db: Connection, image_id: int) -> list[str]:
+    """Drop a cached remote picture's files, not the picture; it can be fetched again."""
+    names = put_renditions(db, image_id, [])
+    change_image(db, image_id, state=ImageState.WAITING, progress=0)
+    return names

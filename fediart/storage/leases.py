@@ -1,0 +1,115 @@
+"""The one lease mechanism, for jobs and for deliveries: a row is claimed, then renewed, finished or deferred.
+
+A row is committed in the transaction that caused it. Who claims it gets it for a while (`leased_until`); when the
+process dies the lease runs out, or is released at the next start, and the row is claimed again. `finish` and
+`defer` only touch a row whose lease is still the caller's, so a slow worker cannot undo what a later one did.
+One caller at a time has rows of a lane in hand, the oldest first.
+
+Why not an engine of others: decisions/lease-queue.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, update
+
+
+def claim(
+    db: Connection,
+    table: Table,
+    *,
+    now: int,
+    lease: str,
+    lease_ms: int,
+    limit: int,
+    kinds: tuple[str, ...] = (),
+) -> list[Row[Any]]:
+    """Take up to `limit` rows that are due, oldest first, and mark them with `lease`.
+
+    Rows of one lane may come together: the caller works them off one after another, in this order.
+    """
+    due = and_(table.c.run_at <= now, table.c.leased_until <= now)
+    if kinds:
+        due = and_(due, table.c.kind.in_(kinds))
+    other = table.alias("other")
+    # A lane is busy while one of its rows is in hand or waits for its retry: order is kept.
+    busy = select(other.c.lane).where(
+        other.c.lane != "",
+        or_(other.c.leased_until > now, and_(other.c.attempts > 0, other.c.run_at > now)),
+    )
+    chosen = (
+        select(table.c.id)
+        .where(due, table.c.lane.not_in(busy))
+        .order_by(table.c.run_at, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.execute(chosen).scalars())
+    if not ids:
+        return []
+    db.execute(
+        update(table).where(table.c.id.in_(ids)).values(leased_until=now + lease_ms, lease=lease, attempts=table.c.attempts + 1)
+    )
+    return list(db.execute(select(table).where(table.c.id.in_(ids)).order_by(table.c.id)))
+
+
+def renew(db: Connection, table: Table, ids: list[int], *, lease: str, until: int) -> None:
+    """Hold on to rows that take longer than their lease."""
+    if ids:
+        db.execute(update(table).where(table.c.id.in_(ids), table.c.lease == lease).values(leased_until=until))
+
+
+def finish(db: Connection, table: Table, ids: list[int], *, lease: str) -> int:
+    """The rows are done: remove those still ours. Returns how many were."""
+    if not ids:
+        return 0
+    return db.execute(delete(table).where(table.c.id.in_(ids), table.c.lease == lease)).rowcount
+
+
+def defer(db: Connection, table: Table, id_: int, *, lease: str, run_at: int, problem: str) -> bool:
+    """Not done: try again at `run_at`. False when the lease is no longer ours."""
+    changed = db.execute(
+        update(table)
+        .where(table.c.id == id_, table.c.lease == lease)
+        .values(run_at=run_at, leased_until=0, lease="", problem=problem[:500])
+    )
+    return changed.rowcount == 1
+
+
+def give_back(db: Connection, table: Table, ids: list[int], *, lease: str) -> None:
+    """Claimed but not begun: free again at once, and not counted as an attempt."""
+    if ids:
+        db.execute(
+            update(table)
+            .where(table.c.id.in_(ids), table.c.lease == lease)
+            .values(leased_until=0, lease="", attempts=table.c.attempts - 1)
+        )
+
+
+def defer_lane(db: Connection, table: Table, lane: str, *, run_at: int) -> None:
+    """Nothing of this lane before `run_at`: the other end is away."""
+    db.execute(
+        update(table).where(table.c.lane == lane, table.c.leased_until == 0, table.c.run_at < run_at).values(run_at=run_at)
+    )
+
+
+def release_all(db: Connection, table: Table) -> None:
+    """At the start of the only process that works on this database: what was in hand at the end is free again."""
+    db.execute(update(table).where(table.c.leased_until > 0).values(leased_until=0, lease=""))
+
+
+def depth(db: Connection, table: Table) -> tuple[int, int | None]:
+    """(rows waiting, `run_at` of the one that has been due longest, or None)."""
+    row = db.execute(select(func.count(), func.min(table.c.run_at)).select_from(table)).one()
+    return int(row[0]), row[1]
+
+
+def next_due(db: Connection, table: Table) -> int | None:
+    """When the next row that nobody holds is due, or None."""
+    return db.execute(select(func.min(table.c.run_at)).where(table.c.leased_until == 0)).scalar()
+
+
+def change_lane(db: Connection, table: Table, id_: int, lane: str) -> None:
+    """Let a row wait by itself, so that those behind it can go on."""
+    db.execute(update(table).where(table.c.id == id_).values(lane=lane))

@@ -1,0 +1,1 @@
+"""Alembic's entry: the connection comes from `fediart.storage.migrate`, which configured the context already."""

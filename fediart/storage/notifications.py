@@ -1,0 +1,52 @@
+"""What accounts are told."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from fediart.domain.notifications import NotificationKind, ShownNotification
+from fediart.storage.actors import shown_actors
+from fediart.storage.shown import works_shown
+from fediart.storage.tables import accounts, notifications
+
+
+def notify(db: Connection, *, id_: int, actor_id: int, kind: NotificationKind, from_actor_id: int, work_id: int | None) -> None:
+    """Tell a local actor something, once; nobody is told of their own doing."""
+    if actor_id == from_actor_id:
+        return
+    if db.execute(select(accounts.c.id).where(accounts.c.actor_id == actor_id)).first() is None:
+        return
+    same = select(notifications.c.id).where(
+        notifications.c.actor_id == actor_id,
+        notifications.c.kind == kind,
+        notifications.c.from_actor_id == from_actor_id,
+        notifications.c.work_id.is_(None) if work_id is None else notifications.c.work_id == work_id,
+    )
+    if db.execute(same).first() is None:
+        db.execute(
+            insert(notifications).values(id=id_, actor_id=actor_id, kind=kind, from_actor_id=from_actor_id, work_id=work_id)
+        )
+
+
+def notifications_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20) -> list[ShownNotification]:
+    """Newest first. One about a work that is gone (or not for these eyes any more) is left out."""
+    query = select(notifications).where(notifications.c.actor_id == actor_id)
+    if max_id is not None:
+        query = query.where(notifications.c.id < max_id)
+    rows = list(db.execute(query.order_by(notifications.c.id.desc()).limit(max(1, min(limit, 80)))))
+    people = shown_actors(db, [row.from_actor_id for row in rows])
+    shown = {work.work.id: work for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id)}
+    return [
+        ShownNotification(row.id, NotificationKind(row.kind), people[row.from_actor_id], shown.get(row.work_id), row.seen)
+        for row in rows
+        if row.from_actor_id in people and (row.work_id is None or row.work_id in shown)
+    ]
+
+
+def unseen_count(db: Connection, actor_id: int) -> int:
+    query = select(func.count()).where(notifications.c.actor_id == actor_id, ~notifications.c.seen)
+    return db.execute(query).scalar_one()
+
+
+def mark_seen(db: Connection, actor_id: int) -> None:
+    db.execute(update(notifications).where(notifications.c.actor_id == actor_id, ~notifications.c.seen).values(seen=True))

@@ -1,0 +1,91 @@
+"""Works with all that a page or the client API shows of them, gathered in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, select
+
+from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
+from fediart.storage.actors import shown_actors
+from fediart.storage.images import images_of_works
+from fediart.storage.tables import activities, boosts, delivery_counts, likes, work_mentions, work_tags, works
+from fediart.storage.visible import visible_to
+
+WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
+
+
+def work_from(row: Row[Any]) -> Work:
+    values = {name: getattr(row, name) for name in Work.__dataclass_fields__}
+    return Work(**{**values, "state": WorkState(row.state), "visibility": Visibility(row.visibility)})
+
+
+def works_shown(
+    db: Connection, ids: Sequence[int], viewer: int | None, entries: Sequence[tuple[int, int, int | None]] | None = None
+) -> list[ShownWork]:
+    """Works in the order of `ids`; those the viewer may not see are left out.
+
+    `entries` gives (entry id, work id, booster id or None) where the list is a timeline; `ids` is then ignored.
+    """
+    lines = list(entries) if entries is not None else [(id_, id_, None) for id_ in ids]
+    wanted = list({line[1] for line in lines})
+    if not wanted:
+        return []
+    rows = db.execute(select(*WORK_COLUMNS).where(works.c.id.in_(wanted), visible_to(viewer)))
+    found = {row.id: work_from(row) for row in rows}
+    if not found:
+        return []
+    held = list(found)
+    people = shown_actors(db, [work.actor_id for work in found.values()] + [line[2] for line in lines if line[2]])
+    pictures = images_of_works(db, held)
+    tags: dict[int, list[str]] = {}
+    for row in db.execute(select(work_tags.c.work_id, work_tags.c.tag).where(work_tags.c.work_id.in_(held))):
+        tags.setdefault(row.work_id, []).append(row.tag)
+    mentions: dict[int, list[Mention]] = {}
+    for row in db.execute(select(work_mentions).where(work_mentions.c.work_id.in_(held))):
+        mentions.setdefault(row.work_id, []).append(Mention(row.uri, row.acct, row.url))
+    liked = _marked(db, likes, held, viewer)
+    boosted = _marked(db, boosts, held, viewer)
+    told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
+    return [
+        ShownWork(
+            work=found[work_id],
+            author=people[found[work_id].actor_id],
+            images=tuple(pictures.get(work_id, ())),
+            tags=tuple(tags.get(work_id, ())),
+            mentions=tuple(mentions.get(work_id, ())),
+            liked=work_id in liked,
+            boosted=work_id in boosted,
+            entry_id=entry_id,
+            booster=people.get(booster) if booster else None,
+            deliveries=told.get(work_id),
+        )
+        for entry_id, work_id, booster in lines
+        if work_id in found
+    ]
+
+
+def _marked(db: Connection, table: Any, ids: Sequence[int], viewer: int | None) -> set[int]:
+    if viewer is None:
+        return set()
+    return set(db.execute(select(table.c.work_id).where(and_(table.c.actor_id == viewer, table.c.work_id.in_(ids)))).scalars())
+
+
+def _deliveries(db: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+    if not ids:
+        return {}
+    joined = activities.join(delivery_counts, delivery_counts.c.activity_id == activities.c.id)
+    rows = db.execute(
+        select(activities.c.work_id, delivery_counts.c.planned, delivery_counts.c.delivered, delivery_counts.c.failed)
+        .select_from(joined)
+        .where(activities.c.work_id.in_(ids))
+        .order_by(activities.c.id.desc())
+    )
+    # The first activity about a work is its Create: later ones overwrite nothing.
+    return {row.work_id: (row.planned, row.delivered, row.failed) for row in rows}
+
+
+def work_seen_by(db: Connection, work_id: int, viewer: int | None) -> ShownWork | None:
+    found = works_shown(db, [work_id], viewer)
+    return found[0] if found else None

@@ -1,0 +1,356 @@
+"""Every table, once. Questions about them stand in the other files of this room; how they came to be, in `migrations/`.
+
+Times are milliseconds since 1970 UTC in 64-bit integers. Ids are made by `fediart.ids`: order by id is order by time.
+JSON stands in text columns: SQLite and PostgreSQL then behave alike.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> Column[int]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# A local actor has host ''. `uri` is the actor's id on the wire.
+actors = Table(
+    "actors",
+    metadata,
+    _id(),
+    Column("uri", Text, nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("summary", Text, nullable=False, server_default=""),
+    Column("summary_source", Text, nullable=False, server_default=""),
+    Column("fields", Text, nullable=False, server_default="[]"),
+    Column("url", Text, nullable=False),
+    Column("inbox", Text, nullable=False),
+    Column("shared_inbox", Text),
+    Column("outbox", Text),
+    Column("followers_uri", Text),
+    Column("following_uri", Text),
+    Column("featured_uri", Text),
+    Column("public_key_id", Text, nullable=False),
+    Column("public_key_pem", Text, nullable=False),
+    Column("private_key_pem", Text),
+    Column("avatar_image_id", BigInteger),
+    Column("header_image_id", BigInteger),
+    Column("locked", Boolean, nullable=False, server_default=text("false")),
+    Column("gone", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", BigInteger, nullable=False),
+    Column("fetched_at", BigInteger, nullable=False),
+    UniqueConstraint("host", "username"),
+)
+Index("ix_actors_public_key_id", actors.c.public_key_id)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    # Secret from which the pattern of each of this artist's cloaks is drawn; never leaves this machine.
+    Column("cloak_secret", LargeBinary, nullable=False),
+    Column("cloak_default", Boolean, nullable=False, server_default=text("true")),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("user_agent", Text, nullable=False, server_default=""),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# `state`: draft (only its artist sees it), waiting (published as soon as its pictures are ready), published, deleted.
+# A work's id is made from `min(published, arrival)`: order by id is the timeline's order.
+works = Table(
+    "works",
+    metadata,
+    _id(),
+    Column("uri", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("visibility", String(16), nullable=False),
+    Column("warning", Text, nullable=False, server_default=""),
+    Column("sensitive", Boolean, nullable=False, server_default=text("false")),
+    Column("content", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("language", String(16)),
+    Column("in_reply_to_uri", Text),
+    Column("in_reply_to_id", BigInteger),
+    Column("published_at", BigInteger, nullable=False),
+    Column("edited_at", BigInteger),
+    Column("arrived_at", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("likes", Integer, nullable=False, server_default="0"),
+    Column("boosts", Integer, nullable=False, server_default="0"),
+    Column("replies", Integer, nullable=False, server_default="0"),
+)
+Index("ix_works_actor_id_id", works.c.actor_id, works.c.id)
+Index("ix_works_in_reply_to_id", works.c.in_reply_to_id)
+
+# Who a work is addressed to, as it was said (`to`, `cc`): the ground for every decision on who may see it.
+work_addresses = Table(
+    "work_addresses",
+    metadata,
+    Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("part", String(2), nullable=False),
+)
+Index("ix_work_addresses_uri", work_addresses.c.uri)
+
+work_tags = Table(
+    "work_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), primary_key=True),
+)
+
+work_mentions = Table(
+    "work_mentions",
+    metadata,
+    Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("acct", Text, nullable=False),
+    Column("url", Text, nullable=False),
+)
+
+# `state`: waiting, cloaking, ready, failed. `purpose`: work, avatar, header, remote.
+images = Table(
+    "images",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("work_id", BigInteger, ForeignKey("works.id"), index=True),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("purpose", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("progress", Float, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("alt", Text, nullable=False, server_default=""),
+    Column("focal_x", Float),
+    Column("focal_y", Float),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("blurhash", Text),
+    Column("cloak", Boolean, nullable=False, server_default=text("true")),
+    Column("cloak_report", Text),
+    Column("secret_names", Boolean, nullable=False, server_default=text("false")),
+    Column("vault_key", Text),
+    Column("original_name", Text, nullable=False, server_default=""),
+    Column("original_type", Text),
+    Column("original_bytes", BigInteger),
+    Column("original_sha256", String(64)),
+    Column("remote_url", Text),
+    Column("used_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("image_id", BigInteger, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("media_type", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+# `state`: requested, accepted.
+follows = Table(
+    "follows",
+    metadata,
+    _id(),
+    Column("follower_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("followee_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("uri", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("show_boosts", Boolean, nullable=False, server_default=text("true")),
+    UniqueConstraint("follower_id", "followee_id"),
+)
+Index("ix_follows_uri", follows.c.uri)
+
+likes = Table(
+    "likes",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("work_id", BigInteger, ForeignKey("works.id"), nullable=False, index=True),
+    Column("uri", Text, nullable=False, index=True),
+    UniqueConstraint("actor_id", "work_id"),
+)
+
+boosts = Table(
+    "boosts",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("work_id", BigInteger, ForeignKey("works.id"), nullable=False, index=True),
+    Column("uri", Text, nullable=False, index=True),
+    UniqueConstraint("actor_id", "work_id"),
+)
+
+# One row for each work in each local actor's home. `entry_id` is the work's id, or the boost's.
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("actor_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("work_id", BigInteger, nullable=False),
+    Column("booster_id", BigInteger),
+    sqlite_with_rowid=False,
+)
+Index("ix_timeline_work_id", timeline.c.work_id)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("from_actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("work_id", BigInteger),
+    Column("seen", Boolean, nullable=False, server_default=text("false")),
+)
+Index("ix_notifications_actor_id_id", notifications.c.actor_id, notifications.c.id)
+
+# What arrived: the first insert of a uri wins, every other is a repeat. The body goes once it has been handled.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("actor_uri", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False, index=True),
+)
+
+# Ids that were deleted or undone before (or after) they arrived, so that a late Create stays away.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("actor_uri", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# What this server says: one document, told to many inboxes.
+activities = Table(
+    "activities",
+    metadata,
+    _id(),
+    Column("uri", Text, nullable=False, unique=True),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("work_id", BigInteger, index=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+
+def _lease_columns() -> list[Column[object]]:
+    """The columns of the one lease mechanism (`storage/leases`): jobs and deliveries both have them."""
+    return [
+        Column("run_at", BigInteger, nullable=False),
+        Column("leased_until", BigInteger, nullable=False, server_default="0"),
+        Column("lease", String(32), nullable=False, server_default=""),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("problem", Text, nullable=False, server_default=""),
+    ]
+
+
+# `lane`: at most one row of a lane is in hand at a time ('' = no lane).
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    Column("kind", String(32), nullable=False),
+    Column("lane", Text, nullable=False, server_default=""),
+    Column("payload", LargeBinary, nullable=False),
+    *_lease_columns(),
+)
+Index("ix_jobs_kind_run_at", jobs.c.kind, jobs.c.run_at)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    Column("activity_id", BigInteger, ForeignKey("activities.id"), nullable=False, index=True),
+    Column("inbox", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    *_lease_columns(),
+)
+Index("ix_deliveries_run_at", deliveries.c.run_at)
+Index("ix_deliveries_leased_until", deliveries.c.leased_until)
+Index("ix_jobs_leased_until", jobs.c.leased_until)
+Index("ix_deliveries_lane_id", deliveries.c.lane, deliveries.c.id)
+
+# How each delivery ended, counted per work, so that its artist can be told.
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("activity_id", BigInteger, ForeignKey("activities.id"), primary_key=True, autoincrement=False),
+    Column("planned", Integer, nullable=False, server_default="0"),
+    Column("delivered", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failing_since", BigInteger),
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),
+    Column("heard_at", BigInteger),
+    Column("software", Text),
+)

@@ -1,0 +1,277 @@
+"""Questions about works, and the changes of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
+
+from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
+from fediart.storage import images as image_rows
+from fediart.storage.shown import WORK_COLUMNS, work_from, works_shown
+from fediart.storage.tables import (
+    actors,
+    boosts,
+    images,
+    likes,
+    notifications,
+    timeline,
+    tombstones,
+    work_addresses,
+    work_mentions,
+    work_tags,
+    works,
+)
+from fediart.storage.visible import visible_to
+
+MAX_PAGE = 40
+MAX_THREAD = 200
+
+
+def work_by_id(db: Connection, work_id: int) -> Work | None:
+    """For acts, which judge themselves: no regard to who may see it."""
+    row = db.execute(select(*WORK_COLUMNS).where(works.c.id == work_id)).first()
+    return work_from(row) if row else None
+
+
+def work_by_uri(db: Connection, uri: str) -> Work | None:
+    row = db.execute(select(*WORK_COLUMNS).where(works.c.uri == uri)).first()
+    return work_from(row) if row else None
+
+
+def may_see(db: Connection, work_id: int, viewer: int | None) -> bool:
+    return db.execute(select(works.c.id).where(works.c.id == work_id, visible_to(viewer))).first() is not None
+
+
+def _cut(
+    query: Select[Any], column: Any, max_id: int | None, min_id: int | None, since_id: int | None, limit: int
+) -> tuple[Select[Any], bool]:
+    """One page of a query newest first; `min_id` pages upwards. True when the rows come oldest first."""
+    if max_id is not None:
+        query = query.where(column < max_id)
+    if since_id is not None:
+        query = query.where(column > since_id)
+    if min_id is not None:
+        return query.where(column > min_id).order_by(column).limit(limit), True
+    return query.order_by(column.desc()).limit(limit), False
+
+
+def page_ids(
+    db: Connection,
+    query: Select[Any],
+    column: Any,
+    *,
+    max_id: int | None = None,
+    min_id: int | None = None,
+    since_id: int | None = None,
+    limit: int = 20,
+) -> list[int]:
+    """The ids of one page, newest first."""
+    cut, ascending = _cut(query, column, max_id, min_id, since_id, max(1, min(limit, MAX_PAGE)))
+    ids = list(db.execute(cut).scalars())
+    return ids[::-1] if ascending else ids
+
+
+def works_of(
+    db: Connection,
+    actor_id: int,
+    viewer: int | None,
+    *,
+    max_id: int | None = None,
+    min_id: int | None = None,
+    since_id: int | None = None,
+    limit: int = 20,
+    only_media: bool = False,
+    exclude_replies: bool = False,
+) -> list[ShownWork]:
+    """What an actor published, newest first, as the viewer may see it."""
+    query = select(works.c.id).where(works.c.actor_id == actor_id, works.c.state == WorkState.PUBLISHED, visible_to(viewer))
+    if only_media:
+        query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
+    if exclude_replies:
+        query = query.where(works.c.in_reply_to_uri.is_(None))
+    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
+    return works_shown(db, ids, viewer)
+
+
+def count_open_works(db: Connection, actor_id: int) -> int:
+    return db.execute(select(func.count()).select_from(works).where(works.c.actor_id == actor_id, visible_to(None))).scalar_one()
+
+
+def public_works(
+    db: Connection,
+    viewer: int | None,
+    *,
+    max_id: int | None = None,
+    min_id: int | None = None,
+    since_id: int | None = None,
+    limit: int = 20,
+    local: bool = True,
+    only_media: bool = False,
+) -> list[ShownWork]:
+    query = select(works.c.id).where(works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
+    query = query.where(works.c.in_reply_to_uri.is_(None))
+    if local:
+        query = query.where(works.c.actor_id.in_(select(actors.c.id).where(actors.c.host == "")))
+    if only_media:
+        query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
+    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
+    return works_shown(db, ids, viewer)
+
+
+def works_tagged(
+    db: Connection,
+    tag: str,
+    viewer: int | None,
+    *,
+    max_id: int | None = None,
+    min_id: int | None = None,
+    since_id: int | None = None,
+    limit: int = 20,
+) -> list[ShownWork]:
+    joined = work_tags.join(works, works.c.id == work_tags.c.work_id)
+    query = (
+        select(works.c.id)
+        .select_from(joined)
+        .where(work_tags.c.tag == tag.lower(), works.c.visibility == Visibility.PUBLIC, works.c.state == WorkState.PUBLISHED)
+    )
+    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
+    return works_shown(db, ids, viewer)
+
+
+def drafts_of(db: Connection, actor_id: int) -> list[ShownWork]:
+    """What is not out yet: drafts, and works that wait for their pictures."""
+    query = (
+        select(works.c.id)
+        .where(works.c.actor_id == actor_id, works.c.state.in_([WorkState.DRAFT, WorkState.WAITING]))
+        .order_by(works.c.id.desc())
+        .limit(100)
+    )
+    return works_shown(db, list(db.execute(query).scalars()), actor_id)
+
+
+def thread_of(db: Connection, work_id: int, viewer: int | None) -> tuple[list[ShownWork], list[ShownWork]]:
+    """(what it answers, oldest first; the answers to it, oldest first, those to answers included)."""
+    above: list[int] = []
+    at: int | None = work_id
+    while at is not None and len(above) < 40:
+        at = db.execute(select(works.c.in_reply_to_id).where(works.c.id == at)).scalar()
+        if at is None or at in above or at == work_id:
+            break
+        above.append(at)
+    below: list[int] = []
+    level = [work_id]
+    while level and len(below) < MAX_THREAD:
+        query = select(works.c.id).where(works.c.in_reply_to_id.in_(level), works.c.state == WorkState.PUBLISHED)
+        level = [i for i in db.execute(query.order_by(works.c.id).limit(MAX_THREAD)).scalars() if i not in below]
+        below.extend(level)
+    return works_shown(db, above[::-1], viewer), works_shown(db, sorted(below[:MAX_THREAD]), viewer)
+
+
+def insert_work(
+    db: Connection,
+    values: dict[str, Any],
+    *,
+    to: Iterable[str] = (),
+    cc: Iterable[str] = (),
+    tags: Iterable[str] = (),
+    mentions: Sequence[Mention] = (),
+) -> None:
+    db.execute(insert(works).values(**values))
+    put_surroundings(db, values["id"], to=to, cc=cc, tags=tags, mentions=mentions)
+
+
+def put_surroundings(
+    db: Connection,
+    work_id: int,
+    *,
+    to: Iterable[str],
+    cc: Iterable[str],
+    tags: Iterable[str],
+    mentions: Sequence[Mention],
+) -> None:
+    """Replace a work's addresses, hashtags and mentions."""
+    for table in (work_addresses, work_tags, work_mentions):
+        db.execute(delete(table).where(table.c.work_id == work_id))
+    parts = dict.fromkeys(cc, "cc") | dict.fromkeys(to, "to")
+    if parts:
+        db.execute(insert(work_addresses), [{"work_id": work_id, "uri": uri, "part": part} for uri, part in parts.items()])
+    if named := {tag.lower() for tag in tags}:
+        db.execute(insert(work_tags), [{"work_id": work_id, "tag": tag} for tag in sorted(named)])
+    if people := {mention.uri: mention for mention in mentions}:
+        db.execute(
+            insert(work_mentions),
+            [{"work_id": work_id, "uri": m.uri, "acct": m.acct, "url": m.url} for m in people.values()],
+        )
+
+
+def addresses_of(db: Connection, work_id: int) -> tuple[list[str], list[str]]:
+    """(to, cc) as they were said."""
+    rows = list(db.execute(select(work_addresses.c.uri, work_addresses.c.part).where(work_addresses.c.work_id == work_id)))
+    return [row.uri for row in rows if row.part == "to"], [row.uri for row in rows if row.part == "cc"]
+
+
+def mentions_of(db: Connection, work_id: int) -> list[Mention]:
+    rows = db.execute(select(work_mentions).where(work_mentions.c.work_id == work_id))
+    return [Mention(row.uri, row.acct, row.url) for row in rows]
+
+
+def change_work(db: Connection, work_id: int, **values: Any) -> None:
+    db.execute(update(works).where(works.c.id == work_id).values(**values))
+
+
+def step_work(db: Connection, work_id: int, before: WorkState, after: WorkState, **values: Any) -> bool:
+    """Take a work from one state to the next; False when it was not in `before` (somebody else was faster)."""
+    changed = db.execute(update(works).where(works.c.id == work_id, works.c.state == before).values(state=after, **values))
+    return changed.rowcount == 1
+
+
+def renumber_work(db: Connection, old: int, new: int, *, uri: str, url: str) -> None:
+    """Give a draft the id of the moment it is published, so that order by id stays order by time."""
+    row = db.execute(select(works).where(works.c.id == old)).mappings().one()
+    db.execute(insert(works).values(**{**row, "id": new, "uri": uri, "url": url}))
+    for table in (images, work_addresses, work_tags, work_mentions):
+        db.execute(update(table).where(table.c.work_id == old).values(work_id=new))
+    db.execute(delete(works).where(works.c.id == old))
+
+
+def count_change(db: Connection, work_id: int, *, likes: int = 0, boosts: int = 0, replies: int = 0) -> None:
+    db.execute(
+        update(works)
+        .where(works.c.id == work_id)
+        .values(likes=works.c.likes + likes, boosts=works.c.boosts + boosts, replies=works.c.replies + replies)
+    )
+
+
+def remove_work(db: Connection, work: Work, actor_uri: str, now: int) -> tuple[list[str], list[str]]:
+    """Remove a work and all that hangs on it, leaving a tombstone. Returns (public file names, vault keys) now unused."""
+    put_tombstone(db, work.uri, actor_uri, now)
+    names, keys = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id == work.id)).scalars()))
+    for table in (likes, boosts, timeline, notifications, work_addresses, work_tags, work_mentions):
+        db.execute(delete(table).where(table.c.work_id == work.id))
+    if work.in_reply_to_id is not None and work.state == WorkState.PUBLISHED:
+        count_change(db, work.in_reply_to_id, replies=-1)
+    db.execute(update(works).where(works.c.in_reply_to_id == work.id).values(in_reply_to_id=None))
+    db.execute(delete(works).where(works.c.id == work.id))
+    return names, keys
+
+
+def put_tombstone(db: Connection, uri: str, actor_uri: str, now: int) -> None:
+    if not has_tombstone(db, uri):
+        db.execute(insert(tombstones).values(uri=uri, actor_uri=actor_uri, created_at=now))
+
+
+def has_tombstone(db: Connection, uri: str, actor_uri: str | None = None) -> bool:
+    query = select(tombstones.c.uri).where(tombstones.c.uri == uri)
+    if actor_uri is not None:
+        query = query.where(tombstones.c.actor_uri == actor_uri)
+    return db.execute(query).first() is not None
+
+
+def adopt_replies(db: Connection, uri: str, work_id: int) -> None:
+    """Answers that arrived before the work they answer find it now."""
+    orphans = and_(works.c.in_reply_to_uri == uri, works.c.in_reply_to_id.is_(None))
+    found = db.execute(update(works).where(orphans).values(in_reply_to_id=work_id)).rowcount
+    if found:
+        count_change(db, work_id, replies=found)

@@ -1,0 +1,121 @@
+"""A picture comes in: its bytes into the vault, its row and its cloaking job into one transaction. Decoding is later."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from fediart.domain.actors import Account
+from fediart.domain.images import ImageState, Purpose
+from fediart.domain.works import MAX_IMAGES, WorkState
+from fediart.errors import BadInput, NotFound
+from fediart.ids import new_id
+from fediart.instance import Instance
+from fediart.media.intake import IntakeLimits, check_header
+from fediart.storage import accounts, images, jobs, works
+
+MAX_ALT = 10_000
+
+
+async def add_image(
+    instance: Instance,
+    account: Account,
+    upload: Path,
+    file_name: str,
+    *,
+    work_id: int | None = None,
+    purpose: Purpose = Purpose.WORK,
+    alt: str = "",
+    cloak: bool | None = None,
+) -> int:
+    """Accept an uploaded file: header checked, bytes on disk, job committed. Returns the image's id.
+
+    Raises BadPicture or TooLarge in words for its sender. `cloak` None means as the artist's setting says.
+    """
+    limits = IntakeLimits(bytes=instance.config.media.upload_bytes, pixels=instance.config.media.upload_pixels)
+    header = await asyncio.to_thread(check_header, upload, limits)
+    digest, size, key = await asyncio.to_thread(_into_vault, instance, upload)
+    now = instance.clock()
+    image_id = new_id(now)
+    values: dict[str, Any] = {
+        "id": image_id,
+        "actor_id": account.actor_id,
+        "work_id": work_id,
+        "purpose": purpose,
+        "state": ImageState.WAITING,
+        "alt": alt[:MAX_ALT],
+        "width": header.width,
+        "height": header.height,
+        "cloak": account.cloak_default if cloak is None else cloak,
+        "secret_names": purpose == Purpose.WORK,
+        "vault_key": key,
+        "original_name": file_name[-200:],
+        "original_type": header.media_type,
+        "original_bytes": size,
+        "original_sha256": digest,
+        "used_at": now,
+        "created_at": now,
+    }
+    try:
+        await instance.storage.write(_insert, values, now)
+    except BaseException:
+        await asyncio.to_thread(instance.vault.discard, key)
+        raise
+    instance.wake()
+    return image_id
+
+
+def _into_vault(instance: Instance, upload: Path) -> tuple[str, int, str]:
+    with upload.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return digest, upload.stat().st_size, instance.vault.put(upload)
+
+
+def _insert(db: Connection, values: dict[str, Any], now: int) -> None:
+    work_id = values["work_id"]
+    if work_id is not None:
+        work = works.work_by_id(db, work_id)
+        if work is None or work.actor_id != values["actor_id"] or work.state != WorkState.DRAFT:
+            raise NotFound("This draft is not there any more.")
+        count = images.count_on_work(db, work_id)
+        if count >= MAX_IMAGES:
+            raise BadInput(f"A work has at most {MAX_IMAGES} pictures.")
+        values = {**values, "position": count}
+    images.insert_image(db, values)
+    jobs.add_job(db, "cloak", {"image_id": values["id"]}, now=now)
+
+
+async def put_portrait(instance: Instance, account: Account, upload: Path, file_name: str, purpose: Purpose) -> int:
+    """A new avatar or header. The old one is shown until the new one is cloaked."""
+    return await add_image(instance, account, upload, file_name, purpose=purpose)
+
+
+async def set_cloak(instance: Instance, account: Account, image_id: int, on: bool) -> None:
+    """The artist's word on whether a picture is cloaked; it is rendered anew."""
+
+    def act(db: Connection, now: int) -> None:
+        shown = images.image_of(db, image_id, account.actor_id)
+        if shown is None:
+            raise NotFound("There is no such picture.")
+        if shown.image.cloak == on:
+            return
+        work = works.work_by_id(db, shown.image.work_id) if shown.image.work_id else None
+        if work is not None and work.state != WorkState.DRAFT:
+            raise BadInput("The cloak is chosen before a work is published: copies that were sent cannot be called back.")
+        images.change_image(db, image_id, cloak=on, state=ImageState.WAITING, progress=0, problem="", cloak_report=None)
+        jobs.add_job(db, "cloak", {"image_id": image_id}, now=now)
+
+    await instance.storage.write(act, instance.clock())
+    instance.wake()
+
+
+async def account_of(instance: Instance, actor_id: int) -> Account:
+    """The account that owns a local actor."""
+    account = await instance.storage.read(accounts.account_of_actor, actor_id)
+    if account is None:
+        raise NotFound("There is no such account here.")
+    return account

@@ -1,0 +1,99 @@
+"""The job that fetches another server's picture: kept byte for byte, looked into only in a child process, within a quota."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from fediart.domain.images import Image, ImageState, Purpose, Rendition
+from fediart.errors import BadInput, CloakFailed, RefusedByRemote, RemoteError, Unreachable
+from fediart.instance import Instance
+from fediart.media.intake import IntakeLimits, check_header
+from fediart.media.pipeline import RenderRequest, render
+from fediart.remote.download import download_picture
+from fediart.storage import images
+from fediart.studio.arrange_images import discard
+
+log = structlog.get_logger("fediart.studio")
+
+_SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+
+
+async def bring_image(instance: Instance, image_id: int) -> None:
+    """Fetch and keep. Raises Unreachable when it is worth another try."""
+    image = await instance.storage.read(images.image_by_id, image_id)
+    if image is None or image.purpose != Purpose.REMOTE or image.state == ImageState.READY or image.remote_url is None:
+        return
+    with tempfile.TemporaryDirectory(dir=instance.data, prefix="fetch-") as folder:
+        try:
+            made, width, height, blurhash = await _fetch(instance, image, Path(folder))
+        except (BadInput, CloakFailed) as problem:
+            await _fail(instance, image, problem.message)
+            return
+        except RefusedByRemote as problem:
+            if problem.remote_status >= 500 or problem.remote_status == 429:
+                raise
+            await _fail(instance, image, problem.message)
+            return
+        except Unreachable:
+            raise
+        except RemoteError as problem:
+            await _fail(instance, image, problem.message)
+            return
+    unused = await instance.storage.write(_keep, image.id, made, width, height, image.blurhash or blurhash)
+    await discard(instance, unused, [])
+    await _make_room(instance)
+
+
+async def _fail(instance: Instance, image: Image, message: str) -> None:
+    log.info("image.not_brought", image=image.id, url=(image.remote_url or "")[:200], reason=message)
+    await instance.storage.write(images.change_image, image.id, state=ImageState.FAILED, problem=message)
+
+
+async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[Rendition], int, int, str]:
+    path = folder / "picture"
+    limits = instance.config.media
+    await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
+    header = await asyncio.to_thread(check_header, path, IntakeLimits(limits.remote_bytes, limits.remote_pixels))
+    request = RenderRequest(path, "remote", False, b"", "standard", "texture", folder, limits.remote_pixels)
+    result = await render(request, lambda _share: None)
+    data = await asyncio.to_thread(path.read_bytes)
+    name = await asyncio.to_thread(instance.files.put, data, _SUFFIXES[header.media_type], secret=image.secret_names)
+    sha256 = await asyncio.to_thread(_sha256, data)
+    made = [Rendition(image.id, "public", name, header.media_type, header.width, header.height, len(data), sha256)]
+    for item in result.renditions:
+        small = await asyncio.to_thread(item.path.read_bytes)
+        name = await asyncio.to_thread(instance.files.put, small, "jpg", secret=image.secret_names)
+        made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+    return made, header.width, header.height, result.blurhash
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _keep(db: Connection, image_id: int, made: list[Rendition], width: int, height: int, blurhash: str) -> list[str]:
+    if images.image_by_id(db, image_id) is None:
+        return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
+    unused = images.put_renditions(db, image_id, made)
+    images.change_image(db, image_id, state=ImageState.READY, progress=1.0, width=width, height=height, blurhash=blurhash)
+    return unused
+
+
+async def _make_room(instance: Instance) -> None:
+    """Stay under the quota: what was unused the longest goes first."""
+    quota = instance.config.media.remote_cache_bytes
+    while await instance.storage.read(images.remote_cache) > quota:
+        oldest = await instance.storage.read(images.oldest_cached, 20)
+        if len(oldest) <= 1:
+            return
+        for image_id in oldest[:-1]:
+            await discard(instance, await instance.storage.write(images.evict, image_id), [])
+            if await instance.storage.read(images.remote_cache) <= quota:
+                return

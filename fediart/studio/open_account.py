@@ -1,0 +1,97 @@
+"""A new account: the owner's by the one-time setup link, others' by the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.signatures.keys import generate_rsa_pair
+from fediart.domain.actors import Account, Role, password_problem, username_problem
+from fediart.errors import BadInput, Conflict, NotFound
+from fediart.ids import new_id
+from fediart.instance import Instance, token_hash
+from fediart.storage import accounts, actors, settings
+from fediart.studio.passwords import hash_password
+
+_SETUP = "setup_token_hash"
+
+
+async def setup_token(instance: Instance) -> str | None:
+    """A new one-time setup token, or None when the first account is there. An earlier token ends."""
+    token = secrets.token_urlsafe(24)
+    return token if await instance.storage.write(_put_setup_token, token_hash(token)) else None
+
+
+def _put_setup_token(db: Connection, hashed: str) -> bool:
+    if accounts.any_account(db):
+        return False
+    settings.put_setting(db, _SETUP, hashed)
+    return True
+
+
+async def setup_is_open(instance: Instance, token: str) -> bool:
+    """Is this the setup link that was printed last, and is there no account yet?"""
+    stored = await instance.storage.read(settings.setting, _SETUP)
+    return stored is not None and hmac.compare_digest(stored, token_hash(token))
+
+
+async def set_up(instance: Instance, token: str, username: str, password: str) -> Account:
+    """The owner's account. The link works once."""
+    if not await setup_is_open(instance, token):
+        raise NotFound(
+            "This setup link is not valid any more. Restart the server: it prints a new one while there is no account."
+        )
+    return await open_account(instance, username, password, Role.OWNER, used_setup=token_hash(token))
+
+
+async def open_account(
+    instance: Instance, username: str, password: str, role: Role = Role.ARTIST, *, used_setup: str | None = None
+) -> Account:
+    """Make an account and its actor. Raises BadInput or Conflict in words for the person who typed it."""
+    username = username.strip().lower()
+    for problem in (username_problem(username), password_problem(password)):
+        if problem:
+            raise BadInput(problem)
+    hashed = await hash_password(instance, password)
+    private_pem, public_pem = await asyncio.to_thread(generate_rsa_pair)
+    now = instance.clock()
+    account = Account(new_id(now), new_id(now), role, hashed, secrets.token_bytes(32), True, now)
+    values = _actor_values(instance, account, username, private_pem, public_pem)
+    await instance.storage.write(_insert, account, values, used_setup, instance.identifiers.base_url)
+    return account
+
+
+def _actor_values(instance: Instance, account: Account, username: str, private_pem: str, public_pem: str) -> dict[str, object]:
+    ids = instance.identifiers
+    return {
+        "id": account.actor_id,
+        "uri": ids.actor_uri(username),
+        "host": "",
+        "username": username,
+        "kind": "Person",
+        "url": ids.profile_url(username),
+        "inbox": ids.inbox(username),
+        "shared_inbox": ids.shared_inbox,
+        "outbox": ids.outbox(username),
+        "followers_uri": ids.followers(username),
+        "following_uri": ids.following(username),
+        "featured_uri": ids.featured(username),
+        "public_key_id": ids.key_uri(username),
+        "public_key_pem": public_pem,
+        "private_key_pem": private_pem,
+        "created_at": account.created_at,
+        "fetched_at": account.created_at,
+    }
+
+
+def _insert(db: Connection, account: Account, actor: dict[str, object], used_setup: str | None, address: str) -> None:
+    if used_setup is not None and (settings.setting(db, _SETUP) != used_setup or not settings.drop_setting(db, _SETUP)):
+        raise NotFound("This setup link was used already.")
+    if actors.actor_named(db, str(actor["username"])) is not None:
+        raise Conflict(f"The username {actor['username']} is taken.")
+    actors.insert_actor(db, actor)
+    accounts.insert_account(db, account)
+    settings.put_setting(db, "address", address)

@@ -1,0 +1,174 @@
+"""From draft to published: saved, then released as soon as every picture is ready. Until then nothing leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.addressing import address
+from fediart.domain.actors import Account, Actor
+from fediart.domain.images import ImageState
+from fediart.domain.works import MAX_TEXT, MAX_WARNING, Mention, Visibility, Work, WorkState
+from fediart.errors import BadInput, NotFound
+from fediart.ids import new_id, time_of
+from fediart.instance import Instance
+from fediart.remote.bring_home import bring_handle
+from fediart.storage import actors, images, jobs, works
+from fediart.text.compose import MentionTarget, compose, find_mentions
+from fediart.text.sanitise import plain_text
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an artist typed."""
+
+    text: str = ""
+    warning: str = ""
+    sensitive: bool = False
+    visibility: Visibility = Visibility.PUBLIC
+    in_reply_to_id: int | None = None
+    language: str | None = None
+
+
+async def start_draft(instance: Instance, account: Account, draft: Draft | None = None) -> int:
+    """An empty draft (or a filled one). Returns its id, which changes when it is published."""
+    work_id = await instance.storage.write(
+        _insert_draft, account.actor_id, new_id(instance.clock()), instance.identifiers.base_url
+    )
+    if draft is not None:
+        await save_draft(instance, account, work_id, draft)
+    return work_id
+
+
+def _insert_draft(db: Connection, actor_id: int, work_id: int, base_url: str) -> int:
+    placeholder = f"{base_url}/drafts/{work_id}"
+    works.insert_work(
+        db,
+        {
+            "id": work_id,
+            "uri": placeholder,
+            "url": placeholder,
+            "actor_id": actor_id,
+            "state": WorkState.DRAFT,
+            "visibility": Visibility.PUBLIC,
+            "published_at": time_of(work_id),
+            "arrived_at": time_of(work_id),
+        },
+    )
+    return work_id
+
+
+def check_draft(draft: Draft) -> None:
+    """Raises BadInput in words for the artist."""
+    if len(draft.text) > MAX_TEXT:
+        raise BadInput(f"The text has {len(draft.text)} characters; at most {MAX_TEXT} fit. Nothing was lost: please shorten it.")
+    if len(draft.warning) > MAX_WARNING:
+        raise BadInput(f"The content warning has {len(draft.warning)} characters; at most {MAX_WARNING} fit.")
+
+
+async def save_draft(instance: Instance, account: Account, work_id: int, draft: Draft) -> None:
+    """Keep what was typed, also when it is too long to be published."""
+
+    def act(db: Connection) -> None:
+        work = own_work(db, account, work_id)
+        if work.state != WorkState.DRAFT:
+            raise BadInput("This work is on its way already. Open it to edit it.")
+        parent = _parent(db, account.actor_id, draft.in_reply_to_id)
+        works.change_work(
+            db,
+            work_id,
+            source=draft.text[: MAX_TEXT * 4],
+            warning=draft.warning[: MAX_WARNING * 4],
+            sensitive=draft.sensitive or bool(draft.warning.strip()),
+            visibility=draft.visibility,
+            language=draft.language,
+            in_reply_to_id=parent.id if parent else None,
+            in_reply_to_uri=parent.uri if parent else None,
+        )
+
+    await instance.storage.write(act)
+
+
+def _parent(db: Connection, viewer: int, work_id: int | None) -> Work | None:
+    if work_id is None:
+        return None
+    if not works.may_see(db, work_id, viewer):
+        raise NotFound("The work you answer is not there any more.")
+    return works.work_by_id(db, work_id)
+
+
+def own_work(db: Connection, account: Account, work_id: int) -> Work:
+    work = works.work_by_id(db, work_id)
+    if work is None or work.actor_id != account.actor_id or work.state == WorkState.DELETED:
+        raise NotFound("This work is not there any more.")
+    return work
+
+
+async def resolve_mentions(instance: Instance, text: str) -> dict[str, MentionTarget]:
+    """Who is meant by the @names of a text; those that cannot be found stay plain text."""
+    found: dict[str, MentionTarget] = {}
+    for acct in find_mentions(text)[:20]:
+        actor = await bring_handle(instance.seeker, acct)
+        if actor is not None:
+            found[acct] = MentionTarget(url=actor.url, uri=actor.uri, acct=acct_of(instance, actor))
+    return found
+
+
+def acct_of(instance: Instance, actor: Actor) -> str:
+    """`mira@art.example`, also for a local actor."""
+    return f"{actor.username}@{actor.host or instance.identifiers.account_domain}"
+
+
+async def publish_work(instance: Instance, account: Account, work_id: int) -> int:
+    """The artist's word that it may go out. Returns the work's final id; it is released when its pictures are ready."""
+    work = await instance.storage.read(own_work, account, work_id)
+    mentions = await resolve_mentions(instance, work.source)
+    now = instance.clock()
+    final = await instance.storage.write(_queue, instance, account, work_id, mentions, now)
+    instance.wake()
+    return final
+
+
+def _queue(db: Connection, instance: Instance, account: Account, work_id: int, people: dict[str, MentionTarget], now: int) -> int:
+    work = own_work(db, account, work_id)
+    if work.state != WorkState.DRAFT:
+        return work.id
+    check_draft(Draft(work.source, work.warning))
+    pictures = images.images_of_works(db, [work_id]).get(work_id, [])
+    if not pictures and not work.source.strip():
+        raise BadInput("There is nothing to publish yet: add a picture or write something.")
+    failed = [shown.image for shown in pictures if shown.image.state == ImageState.FAILED]
+    if failed:
+        names = ", ".join(image.original_name or "a picture" for image in failed)
+        raise BadInput(f"Not published: {names} could not be prepared. Remove it, or replace it, and publish again.")
+    author = actors.actor_by_id(db, account.actor_id)
+    assert author is not None  # an account always has its actor
+    composed = compose(work.source, resolve_mention=people, tag_url=instance.identifiers.tag_url)
+    mentions = [Mention(people[acct].uri, people[acct].acct, people[acct].url) for acct in composed.mentions if acct in people]
+    to, cc = address(work.visibility, author.followers_uri or "", _answered(db, work, mentions))
+    final = new_id(now)
+    ids = instance.identifiers
+    works.renumber_work(db, work_id, final, uri=ids.work_uri(author.username, final), url=ids.work_url(author.username, final))
+    works.step_work(
+        db, final, WorkState.DRAFT, WorkState.WAITING, content=composed.html, published_at=now, arrived_at=now, problem=""
+    )
+    works.put_surroundings(db, final, to=to, cc=cc, tags=composed.hashtags, mentions=mentions)
+    jobs.add_job(db, "release", {"work_id": final}, now=now)
+    return final
+
+
+def _answered(db: Connection, work: Work, mentions: list[Mention]) -> list[str]:
+    """Whom it is addressed to besides the audience: those mentioned, and the author of what it answers."""
+    uris = [mention.uri for mention in mentions]
+    parent = works.work_by_id(db, work.in_reply_to_id) if work.in_reply_to_id else None
+    author = actors.actor_by_id(db, parent.actor_id) if parent else None
+    if author is not None and author.id != work.actor_id and author.uri not in uris:
+        uris.append(author.uri)
+    return uris
+
+
+def summary_line(work: Work) -> str:
+    """A work in one line of plain text, for titles and logs."""
+    text = work.warning or plain_text(work.content)
+    return text[:80]

@@ -1,0 +1,223 @@
+"""The jobs behind publishing: a picture is cloaked; a work whose pictures are all ready goes out.
+
+If a picture cannot be cloaked its work goes back to being a draft. Nothing uncloaked leaves unless its artist said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from fediart.domain.images import Image, ImageState, Purpose, Rendition
+from fediart.domain.notifications import NotificationKind
+from fediart.domain.works import Work, WorkState
+from fediart.errors import BadInput, CloakFailed
+from fediart.ids import new_id
+from fediart.instance import Instance
+from fediart.media.pipeline import Rendered, RenderRequest, RenderResult, render
+from fediart.outbox.announce_work import announce_actor, announce_work
+from fediart.storage import accounts, actors, images, jobs, notifications, works
+from fediart.studio.arrange_images import discard
+from fediart.timeline.place import place_work
+
+log = structlog.get_logger("fediart.studio")
+
+
+async def cloak_image(instance: Instance, image_id: int) -> None:
+    """Make an image's renditions: cloaked, unless its artist said otherwise."""
+    image = await instance.storage.read(images.image_by_id, image_id)
+    if image is None or image.state in (ImageState.READY, ImageState.FAILED) or image.vault_key is None:
+        return
+    account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
+    if account is None:
+        return
+    await instance.storage.write(images.change_image, image_id, state=ImageState.CLOAKING, progress=0.0)
+    with tempfile.TemporaryDirectory(dir=instance.data, prefix="render-") as folder:
+        request = RenderRequest(
+            original_path=instance.vault.path(image.vault_key),
+            purpose=image.purpose.value,
+            cloak=image.cloak,
+            secret=account.cloak_secret,
+            strength=instance.config.cloak.strength,
+            backend=instance.config.cloak.backend,
+            out_dir=Path(folder),
+        )
+        try:
+            result = await render(request, _reporter(instance, image_id))
+        except BadInput as problem:
+            await _fail(instance, image, problem.message, problem.detail)
+        except CloakFailed as problem:
+            await _fail(instance, image, problem.message, problem.detail)
+        else:
+            await _keep(instance, image, result)
+    instance.wake()
+
+
+def _reporter(instance: Instance, image_id: int) -> Any:
+    """Progress goes into the row at most twice a second; a lost report changes nothing."""
+    loop = asyncio.get_running_loop()
+    last = 0.0
+
+    def report(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last < 0.5:
+            return
+        last = time.monotonic()
+        task = loop.create_task(instance.storage.write(_progress, image_id, share))
+        task.add_done_callback(lambda done: done.exception())
+
+    return report
+
+
+def _progress(db: Connection, image_id: int, share: float) -> None:
+    image = images.image_by_id(db, image_id)
+    if image is not None and image.state == ImageState.CLOAKING:
+        images.change_image(db, image_id, progress=round(share, 3))
+
+
+async def _fail(instance: Instance, image: Image, message: str, detail: str | None) -> None:
+    log.warning("image.failed", image=image.id, reason=message, detail=detail)
+    await instance.storage.write(_put_failure, image.id, message, instance.clock())
+
+
+def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
+    images.change_image(db, image_id, state=ImageState.FAILED, progress=0, problem=message)
+    image = images.image_by_id(db, image_id)
+    if image is not None and image.work_id is not None:
+        works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=f"{image.original_name}: {message}")
+
+
+async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
+    """Files first, then the row: what a row names is on disk."""
+    made = await asyncio.to_thread(_store, instance, image, result.renditions)
+    report = msgspec.json.encode(result.report).decode() if result.report is not None else None
+    if image.cloak and report is None:
+        raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
+    unused = await instance.storage.write(
+        _put_ready, image.id, made, result.width, result.height, result.blurhash, report, instance.clock()
+    )
+    await discard(instance, unused, [])
+    log.info("image.ready", image=image.id, cloaked=image.cloak)
+    if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
+        await show_portrait(instance, image)
+
+
+def _store(instance: Instance, image: Image, rendered: tuple[Rendered, ...]) -> list[Rendition]:
+    made = []
+    for item in rendered:
+        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
+        made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+    return made
+
+
+def _put_ready(
+    db: Connection, image_id: int, made: list[Rendition], width: int, height: int, blurhash: str, report: str | None, now: int
+) -> list[str]:
+    image = images.image_by_id(db, image_id)
+    if image is None or image.state == ImageState.WAITING:
+        # It was taken away, or its cloak was switched, while it was rendered: these files are nobody's.
+        return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
+    unused = images.put_renditions(db, image_id, made)
+    images.change_image(
+        db,
+        image_id,
+        state=ImageState.READY,
+        progress=1.0,
+        problem="",
+        width=width,
+        height=height,
+        blurhash=blurhash,
+        cloak_report=report,
+    )
+    if image.work_id is not None:
+        work = works.work_by_id(db, image.work_id)
+        if work is not None and work.state == WorkState.WAITING:
+            jobs.add_job(db, "release", {"work_id": work.id}, now=now)
+    return unused
+
+
+async def show_portrait(instance: Instance, image: Image) -> None:
+    """A cloaked avatar or header takes the place of the old one, and followers are told."""
+    column = "avatar_image_id" if image.purpose == Purpose.AVATAR else "header_image_id"
+
+    def act(db: Connection, now: int) -> tuple[list[str], list[str]]:
+        actor = actors.actor_by_id(db, image.actor_id)
+        if actor is None:
+            return [], []
+        old = getattr(actor, column)
+        actors.change_actor(db, actor.id, **{column: image.id})
+        announce_actor(db, instance.identifiers, actor.id, now)
+        return images.drop_images(db, [old]) if old not in (None, image.id) else ([], [])
+
+    names, keys = await instance.storage.write(act, instance.clock())
+    await discard(instance, names, keys)
+    instance.wake()
+
+
+async def release_work(instance: Instance, work_id: int) -> None:
+    """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again."""
+    work = await instance.storage.read(works.work_by_id, work_id)
+    if work is None or work.state != WorkState.WAITING:
+        return
+    pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
+    if any(shown.image.state != ImageState.READY for shown in pictures):
+        return
+    named: list[tuple[int, list[Rendition]]] = []
+    if work.visibility.is_open:
+        for shown in pictures:
+            held = [rendition for rendition in (shown.public, shown.preview) if rendition is not None]
+            named.append((shown.image.id, await asyncio.to_thread(_open_names, instance, held)))
+    unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
+    await discard(instance, unused, [])
+    log.info("work.released", work=work_id)
+    instance.wake()
+
+
+def _open_names(instance: Instance, held: list[Rendition]) -> list[Rendition]:
+    """The same bytes under their content's name, which may be cached for ever."""
+    out = []
+    for rendition in held:
+        path = instance.files.path(rendition.name)
+        name = instance.files.put(path.read_bytes(), path.suffix.lstrip("."), secret=False)
+        out.append(Rendition(**{**{f: getattr(rendition, f) for f in Rendition.__dataclass_fields__}, "name": name}))
+    return out
+
+
+def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple[int, list[Rendition]]], now: int) -> list[str]:
+    work = works.work_by_id(db, work_id)
+    if work is None or not works.step_work(db, work_id, WorkState.WAITING, WorkState.PUBLISHED):
+        return []
+    unused: list[str] = []
+    for image_id, renditions in named:
+        unused += images.put_renditions(db, image_id, renditions)
+        images.change_image(db, image_id, secret_names=False)
+    author = actors.actor_by_id(db, work.actor_id)
+    assert author is not None  # a local work has its author
+    place_work(db, work, author)
+    if work.in_reply_to_id is not None:
+        works.count_change(db, work.in_reply_to_id, replies=1)
+    _tell_mentioned(db, work, now)
+    announce_work(db, instance.identifiers, work_id, now)
+    return unused
+
+
+def _tell_mentioned(db: Connection, work: Work, now: int) -> None:
+    """Local people it is addressed to by name hear of it."""
+    to, cc = works.addresses_of(db, work.id)
+    for actor in actors.actors_by_uri(db, [*to, *cc]).values():
+        if actor.is_local:
+            notifications.notify(
+                db,
+                id_=new_id(now),
+                actor_id=actor.id,
+                kind=NotificationKind.MENTION,
+                from_actor_id=work.actor_id,
+                work_id=work.id,
+            )

@@ -1,0 +1,28 @@
+"""A work goes: its rows and files here, and a Delete to everyone who was told of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fediart.domain.actors import Account
+from fediart.domain.works import WorkState
+from fediart.instance import Instance
+from fediart.outbox.announce_work import announce_removal
+from fediart.storage import actors, works
+from fediart.studio.arrange_images import discard
+from fediart.studio.publish_work import own_work
+
+
+async def withdraw_work(instance: Instance, account: Account, work_id: int) -> None:
+    names, keys = await instance.storage.write(_withdraw, instance, account, work_id, instance.clock())
+    await discard(instance, names, keys)
+    instance.wake()
+
+
+def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int, now: int) -> tuple[list[str], list[str]]:
+    work = own_work(db, account, work_id)
+    author = actors.actor_by_id(db, account.actor_id)
+    assert author is not None  # an account always has its actor
+    if work.state == WorkState.PUBLISHED:
+        announce_removal(db, instance.identifiers, work_id, now)
+    return works.remove_work(db, work, author.uri, now)

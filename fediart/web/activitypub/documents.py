@@ -1,0 +1,192 @@
+"""What this server shows to other servers: discovery, actors, works, collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from fediart import __version__
+from fediart.activitypub.builders.activities import build_create
+from fediart.activitypub.builders.actor import build_instance_actor
+from fediart.activitypub.builders.collection import build_collection, build_page
+from fediart.activitypub.nodeinfo import (
+    SCHEMA,
+    VERSIONS,
+    build_host_meta_json,
+    build_host_meta_xml,
+    build_nodeinfo,
+    build_nodeinfo_links,
+)
+from fediart.activitypub.vocabulary import AP_TYPE
+from fediart.activitypub.webfinger import asked_username, build_jrd
+from fediart.domain.actors import Actor
+from fediart.domain.works import ShownWork
+from fediart.errors import Gone, NotFound, ParseError
+from fediart.ids import parse_id
+from fediart.instance import Instance
+from fediart.outbox.documents import actor_document, note_document
+from fediart.storage import actors, follows, works
+from fediart.storage import shown as shown_rows
+from fediart.web.negotiate import wants_activity
+
+PAGE = 20
+NOT_HERE = "There is nothing here."
+
+
+def activity_response(document: dict[str, Any], *, cache: str = "public, max-age=60") -> Response:
+    """Exactly `application/activity+json`: Pixelfed and Lemmy compare the whole string."""
+    response = Response(msgspec.json.encode(document), headers={"vary": "Accept, Signature", "cache-control": cache})
+    response.headers["content-type"] = AP_TYPE
+    return response
+
+
+def json_response(document: dict[str, Any], content_type: str) -> Response:
+    response = Response(msgspec.json.encode(document), headers={"access-control-allow-origin": "*"})
+    response.headers["content-type"] = content_type
+    return response
+
+
+def _instance(request: Request) -> Instance:
+    instance: Instance = request.app.state.instance
+    return instance
+
+
+async def artist(request: Request) -> Actor:
+    """The local artist in the path. Raises NotFound."""
+    actor = await _instance(request).storage.read(actors.actor_named, request.path_params["username"])
+    if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"]:
+        raise NotFound(NOT_HERE)
+    return actor
+
+
+async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
+    """(work, to, cc) of the path, if anybody may see it. Raises NotFound, or Gone where it was deleted."""
+    instance = _instance(request)
+    actor = await artist(request)
+    work_id = parse_id(request.path_params["work_id"])
+    seen = await instance.storage.read(shown_rows.work_seen_by, work_id, None) if work_id else None
+    if seen is None or seen.work.actor_id != actor.id:
+        if work_id and await instance.storage.read(works.has_tombstone, instance.identifiers.work_uri(actor.username, work_id)):
+            raise Gone("This work was deleted.")
+        raise NotFound(NOT_HERE)
+    to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
+    return seen, to, cc
+
+
+async def webfinger(request: Request) -> Response:
+    instance = _instance(request)
+    ids = instance.identifiers
+    resource = request.query_params.get("resource", "")
+    try:
+        username = asked_username(resource, ids)
+    except ParseError as problem:
+        return PlainTextResponse(problem.message, 400)
+    if username == ids.instance_username:
+        document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url)
+        return json_response(document, "application/jrd+json")
+    actor = await instance.storage.read(actors.actor_named, username) if username else None
+    if actor is None or actor.kind != "Person":
+        raise NotFound("Nobody here has this name.")
+    document = build_jrd(ids, actor.username, actor.uri, actor.url)
+    wanted = request.query_params.getlist("rel")
+    if wanted:
+        document["links"] = [link for link in document["links"] if link["rel"] in wanted]
+    return json_response(document, "application/jrd+json")
+
+
+async def host_meta(request: Request) -> Response:
+    ids = _instance(request).identifiers
+    if request.url.path.endswith(".json") or "application/json" in request.headers.get("accept", ""):
+        return json_response(build_host_meta_json(ids), "application/json")
+    return Response(build_host_meta_xml(ids), headers={"access-control-allow-origin": "*"}, media_type="application/xrd+xml")
+
+
+async def nodeinfo_links(request: Request) -> Response:
+    return json_response(build_nodeinfo_links(_instance(request).identifiers), "application/json")
+
+
+async def nodeinfo(request: Request) -> Response:
+    instance = _instance(request)
+    version = request.path_params["version"]
+    if version not in VERSIONS:
+        raise NotFound(NOT_HERE)
+    users, posts = await instance.storage.read(actors.local_counts)
+    settings = instance.config.instance
+    document = build_nodeinfo(
+        version, software=__version__, name=settings.name, description=settings.description, users=users, posts=posts
+    )
+    return json_response(document, f'application/json; profile="{SCHEMA}{version}#"')
+
+
+async def instance_actor(request: Request) -> Response:
+    instance = _instance(request)
+    return activity_response(build_instance_actor(instance.identifiers, instance.instance_actor.public_key_pem))
+
+
+async def instance_outbox(request: Request) -> Response:
+    return activity_response(build_collection(_instance(request).identifiers.instance_outbox, 0, items=[]))
+
+
+async def actor(request: Request) -> Response:
+    found = await artist(request)
+    if not wants_activity(request):
+        return RedirectResponse(found.url, 301, headers={"vary": "Accept"})
+    instance = _instance(request)
+    shown = await instance.storage.read(actors.shown_actor, found.id)
+    if shown is None:
+        raise NotFound(NOT_HERE)
+    return activity_response(actor_document(instance.identifiers, shown))
+
+
+async def work(request: Request) -> Response:
+    seen, to, cc = await open_work(request)
+    if not wants_activity(request):
+        return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
+    return activity_response(note_document(_instance(request).identifiers, seen, to=to, cc=cc))
+
+
+async def work_activity(request: Request) -> Response:
+    seen, to, cc = await open_work(request)
+    return activity_response(build_create(note_document(_instance(request).identifiers, seen, to=to, cc=cc)))
+
+
+async def outbox(request: Request) -> Response:
+    """Newest first, by pages; only what anybody may see."""
+    instance, found = _instance(request), await artist(request)
+    uri = found.outbox or ""
+    if request.query_params.get("page") != "true":
+        total = await instance.storage.read(works.count_open_works, found.id)
+        return activity_response(build_collection(uri, total, first=f"{uri}?page=true"))
+    max_id = parse_id(request.query_params.get("max_id", ""))
+    listed = await instance.storage.read(works.works_of, found.id, None, max_id=max_id, limit=PAGE)
+    items = []
+    for seen in listed:
+        to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
+        create = build_create(note_document(instance.identifiers, seen, to=to, cc=cc))
+        items.append({key: value for key, value in create.items() if key != "@context"})
+    following = f"{uri}?page=true&max_id={listed[-1].work.id}" if len(listed) == PAGE else None
+    return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following))
+
+
+async def followers(request: Request) -> Response:
+    return await _people(request, followers_of=True)
+
+
+async def following(request: Request) -> Response:
+    return await _people(request, followers_of=False)
+
+
+async def _people(request: Request, *, followers_of: bool) -> Response:
+    """Only the counts: whom an artist knows is not given away."""
+    instance, found = _instance(request), await artist(request)
+    counts = await instance.storage.read(follows.counts, found.id)
+    uri = (found.followers_uri if followers_of else found.following_uri) or ""
+    return activity_response(build_collection(uri, counts[0] if followers_of else counts[1]))
+
+
+async def featured(request: Request) -> Response:
+    found = await artist(request)
+    return activity_response(build_collection(found.featured_uri or "", 0, items=[]))

@@ -1,0 +1,79 @@
+"""The inboxes, as plain ASGI in front of everything else: they take most of a server's requests."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fediart.activitypub.parsers.json_document import MAX_BYTES
+from fediart.inbox.receive import Receipt, receive
+from fediart.instance import Instance
+
+_INBOX = re.compile(r"/(?:inbox|actor/inbox|users/[a-z0-9_]{1,30}/inbox)")
+BODY_SECONDS = 30.0
+_HEADERS = [(b"x-robots-tag", b"noai, noimageai"), (b"x-content-type-options", b"nosniff")]
+
+
+class InboxFirst:
+    """POSTs to an inbox are answered here; every other request goes on to `app`."""
+
+    def __init__(self, app: ASGIApp, instance: Instance) -> None:
+        self._app = app
+        self._instance = instance
+
+    async def __call__(self, scope: Scope, receive_: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not _INBOX.fullmatch(scope["path"]):
+            await self._app(scope, receive_, send)
+            return
+        await _answer(send, await self._receipt(scope, receive_))
+
+    async def _receipt(self, scope: Scope, receive_: Receive) -> Receipt:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            if name in headers and name in ("signature", "signature-input", "host", "date", "digest", "content-digest"):
+                return Receipt(400, f"There are several {name} headers.")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if headers.get("content-encoding", "identity") != "identity":
+            return Receipt(415, "Compressed bodies are not read.")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(receive_, headers)
+        except TimeoutError:
+            return Receipt(408, "The body took too long.")
+        if body is None:
+            return Receipt(413, "An activity has at most 1 MB.")
+        query = scope["query_string"].decode("latin-1")
+        target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        return await receive(self._instance, method="POST", target=target, headers=headers, body=body)
+
+
+async def _body(receive_: Receive, headers: dict[str, str]) -> bytes | None:
+    """The whole body, or None when it is (or says it is) too long."""
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length[:12]) > MAX_BYTES:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive_()
+        if message["type"] == "http.disconnect":
+            return b""
+        size += len(message.get("body", b""))
+        if size > MAX_BYTES:
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _answer(send: Send, receipt: Receipt) -> None:
+    body = msgspec.json.encode({"error": receipt.error}) if receipt.error else b""
+    headers = [*_HEADERS, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if receipt.retry_after is not None:
+        headers.append((b"retry-after", str(receipt.retry_after).encode()))
+    await send({"type": "http.response.start", "status": receipt.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

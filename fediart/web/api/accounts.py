@@ -1,0 +1,136 @@
+"""Accounts: who they are, what they published, following them, finding them."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fediart.activitypub.identifiers import is_web_uri
+from fediart.errors import FediartError, NotFound
+from fediart.ids import parse_id
+from fediart.storage import actors, follows, works
+from fediart.storage import shown as shown_rows
+from fediart.studio import follow_actor
+from fediart.web.api import entities
+from fediart.web.api.answers import answer, page_of, paged
+from fediart.web.api.auth import account_in, grant, instance_of, needs, viewer
+from fediart.web.uploads import many, one, parameters, truth
+
+
+async def _account(request: Request, actor_id: int) -> dict[str, object]:
+    instance = instance_of(request)
+    shown = await instance.storage.read(actors.shown_actor, actor_id)
+    if shown is None:
+        raise NotFound("Record not found")
+    return entities.account(instance.identifiers, shown)
+
+
+def path_id(request: Request) -> int:
+    id_ = parse_id(request.path_params["id"])
+    if id_ is None:
+        raise NotFound("Record not found")
+    return id_
+
+
+@needs("read:accounts")
+async def verify_credentials(request: Request) -> Response:
+    instance = instance_of(request)
+    shown = await instance.storage.read(actors.shown_actor, account_in(request).actor_id)
+    if shown is None:
+        raise NotFound("Record not found")
+    return answer(entities.own_account(instance.identifiers, shown))
+
+
+async def lookup(request: Request) -> Response:
+    instance = instance_of(request)
+    name, _, host = request.query_params.get("acct", "").removeprefix("@").partition("@")
+    host = "" if host.lower() in instance.identifiers.hosts else host.lower()
+    actor = await instance.storage.read(actors.actor_named, name, host)
+    if actor is None:
+        raise NotFound("Record not found")
+    return answer(await _account(request, actor.id))
+
+
+async def show(request: Request) -> Response:
+    return answer(await _account(request, path_id(request)))
+
+
+async def statuses(request: Request) -> Response:
+    instance = instance_of(request)
+    cut = page_of(request)
+    query = request.query_params
+    listed = await instance.storage.read(
+        works.works_of,
+        path_id(request),
+        await viewer(request),
+        max_id=cut.max_id,
+        min_id=cut.min_id,
+        since_id=cut.since_id,
+        limit=cut.limit,
+        only_media=truth(query.get("only_media", "")),
+        exclude_replies=truth(query.get("exclude_replies", "")),
+    )
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+
+
+@needs("read:follows")
+async def relationships(request: Request) -> Response:
+    given = await parameters(request)
+    ids = [id_ for text in many(given, "id")[:80] if (id_ := parse_id(text)) is not None]
+    held = await instance_of(request).storage.read(follows.relationships, account_in(request).actor_id, ids)
+    return answer([entities.relationship(item) for item in held])
+
+
+async def _relationship(request: Request, target: int) -> Response:
+    held = await instance_of(request).storage.read(follows.relationships, account_in(request).actor_id, [target])
+    return answer(entities.relationship(held[0]))
+
+
+@needs("write:follows")
+async def follow(request: Request) -> Response:
+    target = path_id(request)
+    given = await parameters(request)
+    await follow_actor.follow(instance_of(request), account_in(request), target)
+    if "reblogs" in given:
+        await follow_actor.show_boosts(instance_of(request), account_in(request), target, truth(one(given, "reblogs")))
+    return await _relationship(request, target)
+
+
+@needs("write:follows")
+async def unfollow(request: Request) -> Response:
+    target = path_id(request)
+    await follow_actor.unfollow(instance_of(request), account_in(request), target)
+    return await _relationship(request, target)
+
+
+@needs("read:search")
+async def search(request: Request) -> Response:
+    """Handles and addresses; with `resolve` other servers are asked."""
+    instance = instance_of(request)
+    words, kind = request.query_params.get("q", "").strip()[:2_000], request.query_params.get("type")
+    found: dict[str, list[object]] = {"accounts": [], "statuses": [], "hashtags": []}
+    held = await grant(request)
+    if words and kind in (None, "accounts"):
+        actor_id = await _found(request, words)
+        if actor_id is not None:
+            found["accounts"].append(await _account(request, actor_id))
+    if is_web_uri(words) and kind in (None, "statuses"):
+        work = await instance.storage.read(works.work_by_uri, words)
+        seen = await instance.storage.read(shown_rows.work_seen_by, work.id, held.actor_id if held else None) if work else None
+        if seen is not None:
+            found["statuses"].append(entities.status(instance.identifiers, seen))
+    return answer(found)
+
+
+async def _found(request: Request, words: str) -> int | None:
+    instance = instance_of(request)
+    name, _, host = words.removeprefix("@").partition("@")
+    known = await instance.storage.read(actors.actor_named, name, "" if host in instance.identifiers.hosts else host.lower())
+    if known is not None:
+        return known.id
+    if not truth(request.query_params.get("resolve", "")):
+        return None
+    try:
+        return (await follow_actor.find_actor(instance, words)).id
+    except FediartError:
+        return None

@@ -1,0 +1,195 @@
+"""Shapes of the Mastodon client API, filled from our nouns. https://docs.joinmastodon.org/entities/"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fediart.activitypub.identifiers import Identifiers
+from fediart.clock import to_iso
+from fediart.domain.follows import Relationship
+from fediart.domain.images import ImageState, Rendition, ShownImage
+from fediart.domain.notifications import ShownNotification
+from fediart.domain.works import ShownActor, ShownWork, Visibility
+from fediart.outbox.documents import media_url
+from fediart.text.sanitise import plain_text
+
+TO_API = {
+    Visibility.PUBLIC: "public",
+    Visibility.UNLISTED: "unlisted",
+    Visibility.FOLLOWERS: "private",
+    Visibility.MENTIONED: "direct",
+}
+FROM_API = {name: visibility for visibility, name in TO_API.items()}
+
+_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention"}
+
+
+def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
+    actor = shown.actor
+    avatar = _portrait(ids, shown.avatar, "avatar")
+    header = _portrait(ids, shown.header, "header")
+    return {
+        "id": str(actor.id),
+        "username": actor.username,
+        "acct": actor.username if actor.is_local else f"{actor.username}@{actor.host}",
+        "uri": actor.uri,
+        "url": actor.url,
+        "display_name": actor.name,
+        "note": actor.summary,
+        "avatar": avatar,
+        "avatar_static": avatar,
+        "header": header,
+        "header_static": header,
+        "locked": actor.locked,
+        "bot": actor.kind in ("Service", "Application"),
+        "group": actor.kind == "Group",
+        "discoverable": True,
+        "indexable": False,
+        "created_at": to_iso(actor.created_at - actor.created_at % 86_400_000),
+        "last_status_at": to_iso(shown.last_work_id >> 16)[:10] if shown.last_work_id else None,
+        "statuses_count": shown.works,
+        "followers_count": shown.followers,
+        "following_count": shown.following,
+        "fields": [{"name": name, "value": value, "verified_at": None} for name, value in actor.fields],
+        "emojis": [],
+    }
+
+
+def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
+    fields = [{"name": name, "value": plain_text(value), "verified_at": None} for name, value in shown.actor.fields]
+    return {
+        **account(ids, shown),
+        "source": {
+            "note": shown.actor.summary_source,
+            "fields": fields,
+            "privacy": "public",
+            "sensitive": False,
+            "language": None,
+            "follow_requests_count": 0,
+        },
+    }
+
+
+def _portrait(ids: Identifiers, shown: ShownImage | None, kind: str) -> str:
+    """Until an avatar or header is cloaked, a placeholder of ours."""
+    if shown is None or shown.public is None:
+        return f"{ids.base_url}/static/{kind}.svg"
+    return media_url(ids, (shown.preview or shown.public).name if kind == "avatar" else shown.public.name)
+
+
+def _size(rendition: Rendition) -> dict[str, Any]:
+    return {
+        "width": rendition.width,
+        "height": rendition.height,
+        "size": f"{rendition.width}x{rendition.height}",
+        "aspect": rendition.width / rendition.height,
+    }
+
+
+def attachment(ids: Identifiers, shown: ShownImage) -> dict[str, Any]:
+    """`url` is null while the picture is not ready."""
+    image = shown.image
+    is_ready = image.state == ImageState.READY and shown.public is not None
+    meta: dict[str, Any] = {}
+    if shown.public is not None:
+        meta["original"] = _size(shown.public)
+    if shown.preview is not None:
+        meta["small"] = _size(shown.preview)
+    if image.focal_x is not None and image.focal_y is not None:
+        meta["focus"] = {"x": image.focal_x, "y": image.focal_y}
+    remote = image.remote_url
+    return {
+        "id": str(image.id),
+        "type": "image",
+        "url": media_url(ids, shown.public.name) if is_ready and shown.public else remote,
+        "preview_url": media_url(ids, shown.preview.name) if is_ready and shown.preview else remote,
+        "remote_url": remote,
+        "text_url": None,
+        "meta": meta,
+        "description": image.alt or None,
+        "blurhash": image.blurhash,
+    }
+
+
+def status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
+    """A boost is a wrapper with its own id round the work."""
+    if shown.booster is None:
+        return _status(ids, shown)
+    inner = _status(ids, shown)
+    return {
+        **inner,
+        "id": str(shown.entry_id),
+        "uri": f"{shown.work.uri}#boost-{shown.entry_id}",
+        "created_at": to_iso(shown.entry_id >> 16),
+        "account": account(ids, shown.booster),
+        "content": "",
+        "media_attachments": [],
+        "mentions": [],
+        "tags": [],
+        "reblog": inner,
+    }
+
+
+def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
+    work = shown.work
+    return {
+        "id": str(work.id),
+        "uri": work.uri,
+        "url": work.url,
+        "created_at": to_iso(work.published_at),
+        "edited_at": to_iso(work.edited_at) if work.edited_at else None,
+        "account": account(ids, shown.author),
+        "content": work.content,
+        "visibility": TO_API[work.visibility],
+        "sensitive": work.sensitive,
+        "spoiler_text": work.warning,
+        "media_attachments": [attachment(ids, image) for image in shown.images],
+        "mentions": [{"id": "0", "username": m.acct.split("@")[0], "acct": m.acct, "url": m.url} for m in shown.mentions],
+        "tags": [{"name": tag, "url": ids.tag_url(tag)} for tag in shown.tags],
+        "emojis": [],
+        "reblogs_count": work.boosts,
+        "favourites_count": work.likes,
+        "replies_count": work.replies,
+        "in_reply_to_id": str(work.in_reply_to_id) if work.in_reply_to_id else None,
+        "in_reply_to_account_id": None,
+        "language": work.language,
+        "reblog": None,
+        "poll": None,
+        "card": None,
+        "favourited": shown.liked,
+        "reblogged": shown.boosted,
+        "muted": False,
+        "bookmarked": False,
+        "pinned": False,
+        "filtered": [],
+    }
+
+
+def relationship(held: Relationship) -> dict[str, Any]:
+    return {
+        "id": str(held.actor_id),
+        "following": held.following,
+        "requested": held.requested,
+        "followed_by": held.followed_by,
+        "showing_reblogs": held.showing_boosts,
+        "notifying": False,
+        "languages": None,
+        "blocking": False,
+        "blocked_by": False,
+        "muting": False,
+        "muting_notifications": False,
+        "requested_by": False,
+        "domain_blocking": False,
+        "endorsed": False,
+        "note": "",
+    }
+
+
+def notification(ids: Identifiers, shown: ShownNotification) -> dict[str, Any]:
+    return {
+        "id": str(shown.id),
+        "type": _NOTIFICATIONS[shown.kind],
+        "created_at": to_iso(shown.id >> 16),
+        "account": account(ids, shown.sender),
+        "status": status(ids, shown.work) if shown.work else None,
+    }

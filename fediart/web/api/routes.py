@@ -1,0 +1,41 @@
+"""The client API's addresses."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from fediart.web.api import accounts as a
+from fediart.web.api import server
+from fediart.web.api import statuses as s
+
+
+def api_routes() -> list[Route]:
+    return [
+        Route("/api/v1/instance", server.instance_v1),
+        Route("/api/v2/instance", server.instance_v2),
+        Route("/api/v1/accounts/verify_credentials", a.verify_credentials),
+        Route("/api/v1/accounts/lookup", a.lookup),
+        Route("/api/v1/accounts/relationships", a.relationships),
+        Route("/api/v1/accounts/{id}", a.show),
+        Route("/api/v1/accounts/{id}/statuses", a.statuses),
+        Route("/api/v1/accounts/{id}/follow", a.follow, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/unfollow", a.unfollow, methods=["POST"]),
+        Route("/api/v2/search", a.search),
+        Route("/api/v1/media", s.upload, methods=["POST"]),
+        Route("/api/v2/media", s.upload, methods=["POST"]),
+        Route("/api/v1/media/{id}", s.media, methods=["GET"]),
+        Route("/api/v1/media/{id}", s.describe, methods=["PUT"]),
+        Route("/api/v1/statuses", s.post, methods=["POST"]),
+        Route("/api/v1/statuses/{id}", s.show, methods=["GET"]),
+        Route("/api/v1/statuses/{id}", s.remove, methods=["DELETE"]),
+        Route("/api/v1/statuses/{id}", s.edit, methods=["PUT"]),
+        Route("/api/v1/statuses/{id}/context", s.context),
+        Route("/api/v1/statuses/{id}/favourite", s.favourite, methods=["POST"]),
+        Route("/api/v1/statuses/{id}/unfavourite", s.unfavourite, methods=["POST"]),
+        Route("/api/v1/statuses/{id}/reblog", s.reblog, methods=["POST"]),
+        Route("/api/v1/statuses/{id}/unreblog", s.unreblog, methods=["POST"]),
+        Route("/api/v1/timelines/home", s.home),
+        Route("/api/v1/timelines/public", s.public),
+        Route("/api/v1/timelines/tag/{tag}", s.tagged),
+        Route("/api/v1/notifications", s.notices),
+    ]

@@ -1,0 +1,228 @@
+"""Works and their pictures, as the client API calls them: statuses and media."""
+
+from __future__ import annotations
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fediart.domain.images import ImageState, Purpose, ShownImage
+from fediart.domain.works import ShownWork
+from fediart.errors import BadInput, NotFound
+from fediart.ids import parse_id
+from fediart.storage import images, notifications, timelines, works
+from fediart.storage import shown as shown_rows
+from fediart.studio import react
+from fediart.studio.add_image import add_image
+from fediart.studio.arrange_images import describe_image
+from fediart.studio.attach_images import attach_images
+from fediart.studio.edit_work import edit_work
+from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.withdraw_work import withdraw_work
+from fediart.web.api import entities
+from fediart.web.api.accounts import path_id
+from fediart.web.api.answers import answer, page_of, paged
+from fediart.web.api.auth import account_in, instance_of, needs, viewer
+from fediart.web.uploads import many, on_disk, one, parameters, reading_form, truth
+
+
+def _focus(text: str) -> tuple[float, float] | None:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return (x, y) if -1 <= x <= 1 and -1 <= y <= 1 else None
+
+
+def _media(request: Request, shown: ShownImage | None) -> Response:
+    """202 or 206 while it is cloaked, 200 with an address once it is ready, 422 when it cannot be had."""
+    if shown is None:
+        raise NotFound("Record not found")
+    if shown.image.state == ImageState.FAILED:
+        raise BadInput(shown.image.problem or "This picture cannot be used.")
+    waiting = 206 if request.method == "GET" else 202
+    status = 200 if shown.image.state == ImageState.READY else waiting
+    return answer(entities.attachment(instance_of(request).identifiers, shown), status)
+
+
+async def _own_image(request: Request, image_id: int) -> ShownImage | None:
+    return await instance_of(request).storage.read(images.image_of, image_id, account_in(request).actor_id)
+
+
+@needs("write:media")
+async def upload(request: Request) -> Response:
+    instance, account = instance_of(request), account_in(request)
+    async with reading_form(request, files=2) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise BadInput("Validation failed: File can't be blank")
+        alt, focus = str(form.get("description") or ""), _focus(str(form.get("focus") or ""))
+        async with on_disk(instance, file) as path:
+            image_id = await add_image(instance, account, path, file.filename or "", purpose=Purpose.WORK, alt=alt)
+    if focus is not None:
+        await describe_image(instance, account, image_id, focal=focus)
+    return _media(request, await _own_image(request, image_id))
+
+
+@needs("write:media")
+async def media(request: Request) -> Response:
+    return _media(request, await _own_image(request, path_id(request)))
+
+
+@needs("write:media")
+async def describe(request: Request) -> Response:
+    given = await parameters(request)
+    image_id = path_id(request)
+    alt = one(given, "description") if "description" in given else None
+    await describe_image(instance_of(request), account_in(request), image_id, alt=alt, focal=_focus(one(given, "focus")))
+    return _media(request, await _own_image(request, image_id))
+
+
+async def _status(request: Request, work_id: int, by: int | None) -> Response:
+    instance = instance_of(request)
+    seen: ShownWork | None = await instance.storage.read(shown_rows.work_seen_by, work_id, by)
+    if seen is None:
+        raise NotFound("Record not found")
+    return answer(entities.status(instance.identifiers, seen))
+
+
+@needs("write:statuses")
+async def post(request: Request) -> Response:
+    """Answered at once; what waits for its cloak is published by a job, under the id of this answer."""
+    instance, account = instance_of(request), account_in(request)
+    given = await parameters(request)
+    visibility = entities.FROM_API.get(one(given, "visibility", "public"))
+    if visibility is None:
+        raise BadInput("Validation failed: Visibility is not included in the list")
+    draft = Draft(
+        text=one(given, "status"),
+        warning=one(given, "spoiler_text"),
+        sensitive=truth(one(given, "sensitive")),
+        visibility=visibility,
+        in_reply_to_id=parse_id(one(given, "in_reply_to_id")),
+        language=one(given, "language")[:16] or None,
+    )
+    chosen = [id_ for text in many(given, "media_ids") if (id_ := parse_id(text)) is not None]
+    draft_id = await start_draft(instance, account, draft)
+    try:
+        await attach_images(instance, account, draft_id, chosen)
+        work_id = await publish_work(instance, account, draft_id)
+    except BaseException:
+        await attach_images(instance, account, None, chosen)
+        await withdraw_work(instance, account, draft_id)
+        raise
+    return await _status(request, work_id, account.actor_id)
+
+
+async def show(request: Request) -> Response:
+    return await _status(request, path_id(request), await viewer(request))
+
+
+@needs("write:statuses")
+async def remove(request: Request) -> Response:
+    instance, account = instance_of(request), account_in(request)
+    work_id = path_id(request)
+    seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id)
+    if seen is None:
+        raise NotFound("Record not found")
+    shape = {**entities.status(instance.identifiers, seen), "text": seen.work.source}
+    await withdraw_work(instance, account, work_id)
+    return answer(shape)
+
+
+@needs("write:statuses")
+async def edit(request: Request) -> Response:
+    given = await parameters(request)
+    draft = Draft(text=one(given, "status"), warning=one(given, "spoiler_text"), sensitive=truth(one(given, "sensitive")))
+    work_id = path_id(request)
+    await edit_work(instance_of(request), account_in(request), work_id, draft)
+    return await _status(request, work_id, account_in(request).actor_id)
+
+
+async def context(request: Request) -> Response:
+    instance = instance_of(request)
+    by, work_id = await viewer(request), path_id(request)
+    if not await instance.storage.read(works.may_see, work_id, by):
+        raise NotFound("Record not found")
+    above, below = await instance.storage.read(works.thread_of, work_id, by)
+    ids = instance.identifiers
+    return answer(
+        {"ancestors": [entities.status(ids, w) for w in above], "descendants": [entities.status(ids, w) for w in below]}
+    )
+
+
+@needs("write:favourites")
+async def favourite(request: Request) -> Response:
+    await react.like(instance_of(request), account_in(request), path_id(request))
+    return await _status(request, path_id(request), account_in(request).actor_id)
+
+
+@needs("write:favourites")
+async def unfavourite(request: Request) -> Response:
+    await react.unlike(instance_of(request), account_in(request), path_id(request))
+    return await _status(request, path_id(request), account_in(request).actor_id)
+
+
+@needs("write:statuses")
+async def reblog(request: Request) -> Response:
+    await react.boost(instance_of(request), account_in(request), path_id(request))
+    return await _status(request, path_id(request), account_in(request).actor_id)
+
+
+@needs("write:statuses")
+async def unreblog(request: Request) -> Response:
+    await react.unboost(instance_of(request), account_in(request), path_id(request))
+    return await _status(request, path_id(request), account_in(request).actor_id)
+
+
+@needs("read:statuses")
+async def home(request: Request) -> Response:
+    instance, cut = instance_of(request), page_of(request)
+    listed = await instance.storage.read(
+        timelines.home_of,
+        account_in(request).actor_id,
+        max_id=cut.max_id,
+        min_id=cut.min_id,
+        since_id=cut.since_id,
+        limit=cut.limit,
+    )
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+
+
+async def public(request: Request) -> Response:
+    instance, cut = instance_of(request), page_of(request)
+    listed = await instance.storage.read(
+        works.public_works,
+        await viewer(request),
+        max_id=cut.max_id,
+        min_id=cut.min_id,
+        since_id=cut.since_id,
+        limit=cut.limit,
+        local=True,
+        only_media=truth(request.query_params.get("only_media", "")),
+    )
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+
+
+async def tagged(request: Request) -> Response:
+    instance, cut = instance_of(request), page_of(request)
+    tag = request.path_params["tag"][:100]
+    listed = await instance.storage.read(
+        works.works_tagged,
+        tag,
+        await viewer(request),
+        max_id=cut.max_id,
+        min_id=cut.min_id,
+        since_id=cut.since_id,
+        limit=cut.limit,
+    )
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+
+
+@needs("read:notifications")
+async def notices(request: Request) -> Response:
+    instance, cut = instance_of(request), page_of(request)
+    listed = await instance.storage.read(
+        notifications.notifications_of, account_in(request).actor_id, max_id=cut.max_id, limit=cut.limit
+    )
+    return paged(request, [entities.notification(instance.identifiers, item) for item in listed])

@@ -1,0 +1,55 @@
+"""The application: its layers and its routes, in one place."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fediart.errors import FediartError
+from fediart.instance import Instance
+from fediart.web import errors, health, media
+from fediart.web.activitypub.inbox import InboxFirst
+from fediart.web.activitypub.routes import activitypub_routes
+from fediart.web.api.answers import CORS
+from fediart.web.api.routes import api_routes
+from fediart.web.pages.routes import page_routes
+from fediart.web.security import Shield
+
+
+class _Preflight:
+    """Browsers' programs ask with OPTIONS first; the client API is open to every origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "OPTIONS" and scope["path"].startswith(("/api/", "/oauth/")):
+            await Response(status_code=204, headers=CORS)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def create_app(instance: Instance) -> ASGIApp:
+    """The whole server as one ASGI application over an open instance."""
+    app = Starlette(
+        routes=[
+            Route("/media/{name:path}", media.media),
+            Route("/originals/{image_id}", media.original),
+            Route("/healthz", health.healthz),
+            Route("/robots.txt", health.robots),
+            *activitypub_routes(),
+            *api_routes(),
+            *page_routes(),
+        ],
+        exception_handlers={
+            FediartError: errors.on_fediart_error,
+            HTTPException: errors.on_http_error,
+            Exception: errors.on_crash,
+        },
+    )
+    app.state.instance = instance
+    app.router.redirect_slashes = False
+    return InboxFirst(Shield(_Preflight(app), instance), instance)

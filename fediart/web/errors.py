@@ -1,0 +1,48 @@
+"""What a person or program hears when something went wrong: a sentence, never a stack trace."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fediart.errors import FediartError, TooMany
+from fediart.web.api.answers import CORS
+from fediart.web.negotiate import wants_activity
+from fediart.web.render import render_error
+
+log = structlog.get_logger("fediart.web")
+
+_WORDS = {404: "There is nothing here.", 405: "This cannot be done at this address."}
+
+
+def _wants_json(request: Request) -> bool:
+    path = request.url.path
+    return path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/")) or wants_activity(request)
+
+
+async def _tell(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if _wants_json(request):
+        return JSONResponse({"error": message}, status, headers={**CORS, **(headers or {})})
+    return await render_error(request, status, message, headers)
+
+
+async def on_fediart_error(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, FediartError)
+    if problem.detail or problem.status >= 500:
+        log.info("request.refused", status=problem.status, reason=problem.message, detail=problem.detail, path=request.url.path)
+    headers = {"retry-after": str(problem.retry_after)} if isinstance(problem, TooMany) else None
+    return await _tell(request, problem.status, problem.message, headers)
+
+
+async def on_http_error(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    return await _tell(
+        request, problem.status_code, _WORDS.get(problem.status_code, str(problem.detail)), dict(problem.headers or {})
+    )
+
+
+async def on_crash(request: Request, problem: Exception) -> Response:
+    log.error("request.crashed", path=request.url.path, method=request.method, exc_info=problem)
+    return await _tell(request, 500, "Something went wrong here. It was written to the log; please try again.")

@@ -1,0 +1,111 @@
+"""Pages from templates: every value is escaped, every page knows who looks at it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from fediart.activitypub.identifiers import is_web_uri
+from fediart.clock import to_iso
+from fediart.domain.works import ShownActor
+from fediart.instance import Instance
+from fediart.storage import actors, notifications
+from fediart.web.security import cookie_name, form_token, session_token, signed_in
+
+STATIC = Path(__file__).with_name("static")
+
+
+def _moment(ms: int) -> str:
+    """`24 November 2026`."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{moment.day} {moment:%B %Y}"
+
+
+@cache
+def static_url(name: str) -> str:
+    """With the content's hash, so that it can be cached for ever."""
+    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+def handle(shown: ShownActor, domain: str) -> str:
+    return f"@{shown.actor.username}@{shown.actor.host or domain}"
+
+
+def profile_path(shown: ShownActor) -> str:
+    actor = shown.actor
+    return f"/@{actor.username}" if actor.is_local else f"/@{actor.username}@{actor.host}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("fediart.web"),
+        autoescape=select_autoescape(["html", "xml"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "moment": _moment,
+        "iso": to_iso,
+        "sanitised": Markup,
+        "profile_path": profile_path,
+        "web_uri": lambda uri: uri if is_web_uri(uri) else "",
+    }
+    environment.globals["static_url"] = static_url
+    return environment
+
+
+def render_text(template: str, **values: Any) -> str:
+    """A template without a viewer: feeds."""
+    return _environment().get_template(template).render(**values)
+
+
+async def render(
+    request: Request, template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+) -> Response:
+    """A page for whoever asks. Nothing of it is kept by caches."""
+    instance: Instance = request.app.state.instance
+    account = await signed_in(request)
+    me = await instance.storage.read(actors.shown_actor, account.actor_id) if account is not None else None
+    unseen = await instance.storage.read(notifications.unseen_count, account.actor_id) if account is not None else 0
+    fresh = ""
+    form_cookie = cookie_name(instance) + "-form"
+    if not session_token(request) and form_cookie not in request.cookies:
+        fresh = secrets.token_urlsafe(24)
+        request.state.form_cookie = fresh
+    body = (
+        _environment()
+        .get_template(template)
+        .render(
+            site=instance.config.instance,
+            domain=instance.identifiers.account_domain,
+            base_url=instance.identifiers.base_url,
+            handle=lambda shown: handle(shown, instance.identifiers.account_domain),
+            account=account,
+            me=me,
+            unseen=unseen,
+            form_token=form_token(request),
+            path=request.url.path,
+            **values,
+        )
+    )
+    held = {"cache-control": "private, no-store", "vary": "Accept, Cookie", **(headers or {})}
+    response = HTMLResponse(body, status, headers=held)
+    if fresh:
+        is_https = instance.config.base_url.startswith("https:")
+        response.set_cookie(form_cookie, fresh, path="/", secure=is_https, httponly=True, samesite="lax")
+    return response
+
+
+async def render_error(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return await render(request, "error.html", status, headers, message=message, code=status)
