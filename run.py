@@ -76,9 +76,6 @@ def install(which):
 def make_venv(uv):
     if PYTHON.exists():
         return
-    if uv:
-        call([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)], "uv could not make .venv")
-        return
     shutil.rmtree(VENV, ignore_errors=True)
     result = subprocess.run([sys.executable, "-m", "venv", str(VENV)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode != 0:
@@ -95,23 +92,26 @@ def make_venv(uv):
 
 
 def add_packages(uv, which):
-    lock = str(LOCKS[which])
-    if uv:
-        base = [uv, "pip", "install", "--quiet", "--python", str(PYTHON)]
-    else:
-        base = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     say("Installing the %s packages …" % ("server's" if which == "run" else "server's and the checks'"))
-    call([*base, "--require-hashes", "-r", lock], "The packages could not be installed (is there a network?)")
-    call([*base, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], "fediart itself could not be installed")
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    locked = ["--require-hashes", "-r", str(LOCKS[which])]
+    # uv is faster, but knows less of how this machine reaches its packages (certificates, mirrors): pip may still succeed.
+    if not (uv and call([uv, "pip", "install", "--quiet", "--python", str(PYTHON), *locked], None)):
+        call([*pip, *locked], "The packages could not be installed (is there a network?)")
+    call([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], "fediart itself could not be installed")
 
 
 def call(command, trouble):
+    """True when it worked. `trouble` None: then the caller knows another way."""
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=str(ROOT))
-    if result.returncode != 0:
-        words = result.stdout.decode(errors="replace")
-        if "No space left" in words or "os error 28" in words:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        stop("%s:\n%s" % (trouble, words[-4000:]))
+    if result.returncode == 0:
+        return True
+    words = result.stdout.decode(errors="replace")
+    if "No space left" in words or "os error 28" in words:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if trouble is None:
+        return False
+    stop("%s:\n%s" % (trouble, words[-4000:]))
 
 
 def hand_over(arguments):
