@@ -111,7 +111,7 @@ def call(command, trouble):
         raise OSError(errno.ENOSPC, "No space left on device")
     if trouble is None:
         return False
-    stop("%s:\n%s" % (trouble, words[-4000:]))
+    return stop("%s:\n%s" % (trouble, words[-4000:]))
 
 
 def hand_over(arguments):

@@ -1,9 +1,53 @@
-"""The pages' addresses."""
+"""The pages' addresses. The last ones, `/@…`, take whatever begins with @."""
 
 from __future__ import annotations
 
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+
+from fediart.errors import NotFound
+from fediart.web.pages import composer, door, people, settings, works
+from fediart.web.render import STATIC
+
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+async def static(request: Request) -> Response:
+    """Our own style, script and placeholders; addresses with a hash may be kept for ever."""
+    path = STATIC / request.path_params["name"]
+    if path.suffix not in _TYPES or not path.is_file():
+        raise NotFound("There is no such file.")
+    cache = "public, max-age=31536000, immutable" if "v" in request.query_params else "public, max-age=3600"
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers={"cache-control": cache})
 
 
 def page_routes() -> list[Route]:
-    return []
+    both = ["GET", "POST"]
+    return [
+        Route("/static/{name}", static),
+        Route("/", door.front),
+        Route("/setup", door.setup, methods=both),
+        Route("/sign-in", door.sign_in, methods=both),
+        Route("/sign-out", door.sign_out, methods=["POST"]),
+        Route("/about", door.about),
+        Route("/about/cloak", door.about_cloak),
+        Route("/home", works.home),
+        Route("/notifications", people.notifications),
+        Route("/search", people.search),
+        Route("/follow/{id}", people.follow, methods=["POST"]),
+        Route("/authorize_interaction", people.authorize_interaction),
+        Route("/compose", composer.start, methods=["POST"]),
+        Route("/compose/{id}", composer.compose, methods=both),
+        Route("/compose/{id}/progress", composer.progress),
+        Route("/drafts", composer.drafts),
+        Route("/works/{id}", works.anywhere),
+        Route("/works/{id}/edit", works.edit, methods=both),
+        Route("/works/{id}/{verb}", works.act, methods=["POST"]),
+        Route("/tags/{tag}", works.tagged),
+        Route("/settings/profile", settings.profile, methods=both),
+        Route("/settings/password", settings.password, methods=both),
+        Route("/@{name}/feed.atom", people.feed),
+        Route("/@{name}/{work_id}", works.work),
+        Route("/@{name}", people.profile),
+    ]

@@ -1,0 +1,93 @@
+"""Coming in: the front page, setup, signing in and out, and what this server says about itself."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fediart.errors import FediartError, NotFound
+from fediart.media.cloak.texture import STRENGTHS
+from fediart.storage import accounts, works
+from fediart.studio import sign_in as acts
+from fediart.studio.open_account import set_up, setup_is_open
+from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.render import render
+from fediart.web.security import Limiter, client_address, put_session, session_token, signed_in
+
+_BY_ACCOUNT, _BY_ADDRESS = Limiter(5, 300), Limiter(25, 300)
+
+
+def _limit(request: Request, name: str) -> None:
+    """Guessing passwords is slow, by account and by address."""
+    if instance_of(request).config.limits.enabled:
+        _BY_ADDRESS.take(client_address(request))
+        _BY_ACCOUNT.take(name.strip().lower()[:60])
+
+
+async def front(request: Request) -> Response:
+    if await signed_in(request) is not None:
+        return go("/home")
+    instance = instance_of(request)
+    shown = await instance.storage.read(works.public_works, None, limit=30, only_media=True)
+    is_new = not await instance.storage.read(accounts.any_account)
+    return await render(request, "front.html", works=shown, is_new=is_new)
+
+
+async def setup(request: Request) -> Response:
+    instance = instance_of(request)
+    if request.method == "GET":
+        token = request.query_params.get("token", "")[:200]
+        if not await setup_is_open(instance, token):
+            raise NotFound(
+                "This setup link is not valid (any more). While there is no account, each start of the server prints a new one."
+            )
+        return await render(request, "setup.html", token=token, username="", problem="")
+    async with trusted_form(request) as form:
+        token, username, password = text(form, "token"), text(form, "username"), text(form, "password")
+    _limit(request, "setup")
+    try:
+        await set_up(instance, token, username, password)
+    except NotFound:
+        raise
+    except FediartError as problem:
+        return await render(request, "setup.html", problem.status, token=token, username=username, problem=problem.message)
+    return await _open(request, username, password, "/settings/profile")
+
+
+async def _open(request: Request, username: str, password: str, path: str) -> Response:
+    instance = instance_of(request)
+    token = await acts.sign_in(instance, username, password, request.headers.get("user-agent", ""))
+    response = go(path)
+    put_session(response, instance, token)
+    return response
+
+
+async def sign_in(request: Request) -> Response:
+    if request.method == "GET":
+        return await render(request, "sign_in.html", username="", problem="")
+    async with trusted_form(request) as form:
+        username, password = text(form, "username")[:200], text(form, "password")[:600]
+    try:
+        _limit(request, username)
+        return await _open(request, username, password, "/home")
+    except FediartError as problem:
+        return await render(request, "sign_in.html", problem.status, username=username, problem=problem.message)
+
+
+async def sign_out(request: Request) -> Response:
+    async with trusted_form(request):
+        pass
+    token = session_token(request)
+    if token:
+        await acts.sign_out(instance_of(request), token)
+    response = go("/")
+    put_session(response, instance_of(request), "")
+    return response
+
+
+async def about(request: Request) -> Response:
+    return await render(request, "about.html")
+
+
+async def about_cloak(request: Request) -> Response:
+    return await render(request, "about_cloak.html", strengths=STRENGTHS, strength=instance_of(request).config.cloak.strength)

@@ -1,0 +1,62 @@
+"""What every page with a form needs: who is signed in, and a form that came from here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from fediart.domain.actors import Account
+from fediart.errors import NotFound, SignInNeeded
+from fediart.ids import parse_id
+from fediart.instance import Instance
+from fediart.web.security import check_form, signed_in
+from fediart.web.uploads import reading_form
+
+
+def instance_of(request: Request) -> Instance:
+    instance: Instance = request.app.state.instance
+    return instance
+
+
+async def member(request: Request) -> Account:
+    """The account that is signed in. Raises SignInNeeded."""
+    account = await signed_in(request)
+    if account is None:
+        raise SignInNeeded("Please sign in first.")
+    return account
+
+
+def path_id(request: Request, name: str = "id") -> int:
+    id_ = parse_id(request.path_params[name])
+    if id_ is None:
+        raise NotFound("There is nothing here.")
+    return id_
+
+
+@contextlib.asynccontextmanager
+async def trusted_form(request: Request) -> AsyncIterator[FormData]:
+    """The form, once it is sure that it came from a page of ours."""
+    async with reading_form(request) as form:
+        check_form(request, text(form, "form_token"))
+        yield form
+
+
+def text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def go(path: str) -> Response:
+    """To another page of ours, by GET."""
+    return RedirectResponse(path, 303)
+
+
+def back(request: Request, form: FormData, default: str) -> Response:
+    """To where the form says it stood: a path of ours, nothing else."""
+    path = text(form, "back")
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and all(c > " " for c in path)
+    return go(path if is_ours else default)

@@ -1,0 +1,164 @@
+"""Works on pages: the home timeline, one work with its talk, and what one can do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fediart.domain.actors import Account
+from fediart.domain.works import MAX_TEXT, ShownWork, Visibility, WorkState
+from fediart.errors import FediartError, Gone, NotFound
+from fediart.ids import parse_id
+from fediart.instance import Instance
+from fediart.storage import actors, timelines
+from fediart.storage import shown as shown_rows
+from fediart.storage import works as rows
+from fediart.studio import react
+from fediart.studio.edit_work import edit_work
+from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.withdraw_work import withdraw_work
+from fediart.web.activitypub import documents
+from fediart.web.negotiate import wants_activity
+from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.render import render
+from fediart.web.security import signed_in
+
+PAGE = 20
+
+
+async def home(request: Request) -> Response:
+    account = await member(request)
+    max_id = parse_id(request.query_params.get("max_id", ""))
+    with_boosts = request.query_params.get("boosts") != "no"
+    listed = await instance_of(request).storage.read(
+        timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
+    )
+    older = listed[-1].entry_id if len(listed) == PAGE else None
+    return await render(request, "home.html", works=listed, older=older, with_boosts=with_boosts, is_first=max_id is None)
+
+
+async def tagged(request: Request) -> Response:
+    tag = request.path_params["tag"][:100].lower()
+    max_id = parse_id(request.query_params.get("max_id", ""))
+    account = await signed_in(request)
+    viewer = account.actor_id if account else None
+    listed = await instance_of(request).storage.read(rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE)
+    return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
+
+
+async def work(request: Request) -> Response:
+    """`/@mira/123`: a local work's page, or its document for other servers."""
+    name = request.path_params["name"]
+    if wants_activity(request):
+        request.path_params["username"] = name
+        return await documents.work(request)
+    instance = instance_of(request)
+    work_id = path_id(request, "work_id")
+    account = await signed_in(request)
+    seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id if account else None)
+    if seen is None or not seen.author.actor.is_local or seen.author.actor.username != name:
+        if await instance.storage.read(rows.has_tombstone, instance.identifiers.work_uri(name, work_id)):
+            raise Gone("This work was deleted by its artist.")
+        raise NotFound("There is nothing here, or it is not for everyone.")
+    return await _work_page(request, seen, account, "")
+
+
+async def anywhere(request: Request) -> Response:
+    """`/works/123`: a work of any server, for who is signed in; a local one has its own page."""
+    account = await signed_in(request)
+    seen = await instance_of(request).storage.read(
+        shown_rows.work_seen_by, path_id(request), account.actor_id if account else None
+    )
+    if seen is None:
+        raise NotFound("There is nothing here, or it is not for everyone.")
+    actor = seen.author.actor
+    if actor.is_local and seen.work.state != WorkState.DRAFT:
+        return go(f"/@{actor.username}/{seen.work.id}")
+    if seen.work.state == WorkState.DRAFT:
+        return go(f"/compose/{seen.work.id}")
+    return await _work_page(request, seen, account, "")
+
+
+async def _work_page(request: Request, seen: ShownWork, account: Account | None, problem: str, status: int = 200) -> Response:
+    viewer = account.actor_id if account else None
+    above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
+    is_mine = viewer == seen.work.actor_id
+    reports = {
+        item.image.id: msgspec.json.decode(item.image.cloak_report) for item in seen.images if is_mine and item.image.cloak_report
+    }
+    alternate = seen.work.uri if seen.work.visibility.is_open and seen.author.actor.is_local else ""
+    headers = {"link": f'<{alternate}>; rel="alternate"; type="application/activity+json"'} if alternate else None
+    return await render(
+        request,
+        "work.html",
+        status,
+        headers,
+        work=seen,
+        above=above,
+        below=below,
+        is_mine=is_mine,
+        reports=reports,
+        alternate=alternate,
+        problem=problem,
+    )
+
+
+_VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
+    "like": react.like,
+    "unlike": react.unlike,
+    "boost": react.boost,
+    "unboost": react.unboost,
+}
+
+
+async def act(request: Request) -> Response:
+    """Like, boost, reply, delete: forms on a work."""
+    account, work_id, verb = await member(request), path_id(request), request.path_params["verb"]
+    instance = instance_of(request)
+    async with trusted_form(request) as form:
+        if verb in _VERBS:
+            await _VERBS[verb](instance, account, work_id)
+            return back(request, form, f"/works/{work_id}")
+        if verb == "delete":
+            await withdraw_work(instance, account, work_id)
+            actor = await instance.storage.read(actors.actor_by_id, account.actor_id)
+            return go(f"/@{actor.username}" if actor else "/home")
+        if verb == "reply":
+            return await _reply(request, account, work_id, text(form, "text"), text(form, "visibility"))
+    raise NotFound("There is nothing here.")
+
+
+async def _reply(request: Request, account: Account, work_id: int, words: str, chosen: str) -> Response:
+    """Published at once; when that fails it is a draft, with its words."""
+    instance = instance_of(request)
+    visibility = Visibility(chosen) if chosen in tuple(Visibility) else Visibility.PUBLIC
+    draft_id = await start_draft(instance, account, Draft(text=words, visibility=visibility, in_reply_to_id=work_id))
+    try:
+        await publish_work(instance, account, draft_id)
+    except FediartError:
+        return go(f"/compose/{draft_id}")
+    return go(f"/works/{work_id}#talk")
+
+
+async def edit(request: Request) -> Response:
+    account, work_id = await member(request), path_id(request)
+    instance = instance_of(request)
+    seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id)
+    if seen is None or seen.work.actor_id != account.actor_id or seen.work.state != WorkState.PUBLISHED:
+        raise NotFound("There is nothing here to edit.")
+    if request.method == "GET":
+        draft, problem = Draft(seen.work.source, seen.work.warning, seen.work.sensitive), ""
+        return await render(request, "edit.html", work=seen, draft=draft, problem=problem, max_text=MAX_TEXT)
+    async with trusted_form(request) as form:
+        words = text(form, "text").replace("\r\n", "\n")
+        draft = Draft(words, text(form, "warning"), bool(text(form, "sensitive")))
+    try:
+        await edit_work(instance, account, work_id, draft)
+    except FediartError as problem:
+        return await render(
+            request, "edit.html", problem.status, work=seen, draft=draft, problem=problem.message, max_text=MAX_TEXT
+        )
+    return go(f"/works/{work_id}")
