@@ -29,10 +29,14 @@ from fediart.media.vault import Vault
 from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
+from fediart.remote.signers import Signers
 from fediart.storage import actors, leases, settings
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
 from fediart.storage.tables import deliveries, jobs
+
+DELIVERY = "delivery"
+"""Name of the crew that sends what the outbox holds; the others are named after their kind of job."""
 
 
 @dataclass(slots=True)
@@ -50,14 +54,19 @@ class Instance:
     session_key: bytes
     instance_actor: Actor
     instance_key_pem: str
-    work_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    alarms: dict[str, asyncio.Event] = field(default_factory=dict)
+    """One for each crew of the runner of jobs."""
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
-    missing_keys: dict[str, int] = field(default_factory=dict)
-    """Keys that could not be fetched, and until when we do not ask again."""
+    signers: Signers = field(default_factory=Signers)
 
-    def wake(self) -> None:
-        """Tell the runner of jobs that something new is there."""
-        self.work_waits.set()
+    def alarm(self, crew: str) -> asyncio.Event:
+        """What the crew of this name sleeps on: a kind of job, or DELIVERY."""
+        return self.alarms.setdefault(crew, asyncio.Event())
+
+    def wake(self, *crews: str) -> None:
+        """Tell these crews that rows for them were committed."""
+        for crew in crews:
+            self.alarm(crew).set()
 
     def sign_as_instance(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """Headers that sign a request by the instance actor: every GET of ours carries them."""
@@ -66,7 +75,7 @@ class Instance:
     @property
     def seeker(self) -> Seeker:
         """What it takes to bring actors and works of other servers home."""
-        return Seeker(self.storage, self.client, self.identifiers, self.sign_as_instance, self.clock, self.wake)
+        return Seeker(self.storage, self.client, self.identifiers, self.sign_as_instance, self.clock, self.wake, self.signers)
 
     def derived_key(self, purpose: str) -> bytes:
         """A key for one purpose, from the session key."""

@@ -62,7 +62,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
     except Unavailable as problem:
         return Receipt(503, problem.message, retry_after=300)
     if fresh:
-        instance.wake()
+        instance.wake("arrival")
     return ACCEPTED
 
 

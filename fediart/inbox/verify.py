@@ -5,12 +5,13 @@ Verified before anything is answered: a sender that hears 202 forgets the activi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
 
 from fediart.activitypub.identifiers import same_host
-from fediart.activitypub.signatures.verify import Refused, SignatureToCheck, Verified, check_signature, read_signature
+from fediart.activitypub.signatures.verify import Refused, Verified, check_signature, read_signature
 from fediart.domain.actors import Actor
 from fediart.errors import FediartError, ParseError
 from fediart.instance import Instance
@@ -23,8 +24,6 @@ log = structlog.get_logger("fediart.inbox")
 ASK_AGAIN_MS = 600_000
 """A key that could not be had, or did not fit, is not fetched again before this."""
 
-MAX_REMEMBERED = 10_000
-
 
 async def signer_of(
     instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes | None
@@ -35,38 +34,45 @@ async def signer_of(
     read = read_signature(method, target, headers, body, instance.clock(), hosts, scheme)
     if isinstance(read, Refused):
         return read
-    known = await _known_owner(instance, read.key_id)
-    if known is not None and not known.is_local:
-        verdict = check_signature(read, known.public_key_pem)
-        if isinstance(verdict, Verified):
-            return known
-    return await _with_fresh_key(instance, read)
-
-
-async def _known_owner(instance: Instance, key_id: str) -> Actor | None:
-    return await instance.storage.read(actors.actor_by_key_id, key_id)
-
-
-async def _with_fresh_key(instance: Instance, read: SignatureToCheck) -> Actor | Refused | None:
-    """Keys are changed without notice: ask once, then not again for ten minutes."""
-    now = instance.clock()
-    if instance.missing_keys.get(read.key_id, 0) > now:
+    known = instance.signers.get(read.key_id)
+    if known is None:
+        known = await instance.storage.read(actors.actor_by_key_id, read.key_id)
+        if known is not None and not known.is_local:
+            instance.signers.put(known)
+    if known is not None and not known.is_local and isinstance(check_signature(read, known.public_key_pem), Verified):
+        return known
+    fresh = await _fresh_owner(instance, read.key_id)
+    if fresh is None:
         return None
-    if len(instance.missing_keys) > MAX_REMEMBERED:
-        instance.missing_keys.clear()
-    instance.missing_keys[read.key_id] = now + ASK_AGAIN_MS
+    verdict = check_signature(read, fresh.public_key_pem)
+    return verdict if isinstance(verdict, Refused) else fresh
+
+
+async def _fresh_owner(instance: Instance, key_id: str) -> Actor | None:
+    """Whose key this is, asked of its server. Keys are changed without notice: ask once, then not again for ten minutes.
+
+    Those who need the same key at the same time wait for the same answer.
+    """
+    pending = instance.signers.asked.get(key_id)
+    if pending is not None:
+        return await asyncio.shield(pending)
+    if not instance.signers.may_ask(key_id, instance.clock(), ASK_AGAIN_MS):
+        return None
+    asking = asyncio.create_task(_ask(instance, key_id))
+    instance.signers.asked[key_id] = asking
+    asking.add_done_callback(lambda _: instance.signers.asked.pop(key_id, None))
+    return await asyncio.shield(asking)
+
+
+async def _ask(instance: Instance, key_id: str) -> Actor | None:
     try:
-        parsed = await fetch_actor(instance.seeker, await _owner_uri(instance, read.key_id))
+        parsed = await fetch_actor(instance.seeker, await _owner_uri(instance, key_id))
     except FediartError as problem:
-        log.info("key.not_fetched", key=read.key_id[:200], reason=problem.message, detail=problem.detail)
+        log.info("key.not_fetched", key=key_id[:200], reason=problem.message, detail=problem.detail)
         return None
-    if parsed.public_key_id != read.key_id or not same_host(parsed.uri, read.key_id):
-        log.info("key.not_its_actors", key=read.key_id[:200], actor=parsed.uri[:200])
+    if parsed.public_key_id != key_id or not same_host(parsed.uri, key_id):
+        log.info("key.not_its_actors", key=key_id[:200], actor=parsed.uri[:200])
         return None
-    verdict = check_signature(read, parsed.public_key_pem)
-    if isinstance(verdict, Refused):
-        return verdict
-    del instance.missing_keys[read.key_id]
     return await keep_actor(instance.seeker, parsed)
 
 

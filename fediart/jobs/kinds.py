@@ -8,40 +8,42 @@ from typing import Any
 
 from fediart.inbox.dispatch import handle_arrival
 from fediart.instance import Instance
-from fediart.studio.bring_image import bring_image
-from fediart.studio.release_work import cloak_image, release_work
+from fediart.studio.bring_image import bring_image, give_up_picture
+from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
+
+Act = Callable[[Instance, dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`at_once`: lanes worked on side by side. `lease_ms`: renewed while it runs. `tries` before it is given up."""
+    """`lanes`: worked on side by side. `lease_ms`: renewed while it runs. `tries` before `give_up` says what becomes of it."""
 
-    act: Callable[[Instance, dict[str, Any]], Awaitable[None]]
-    at_once: int
+    act: Act
+    lanes: int
     batch: int
     lease_ms: int
     tries: int
+    give_up: Act
 
 
 async def _arrival(instance: Instance, payload: dict[str, Any]) -> None:
     await handle_arrival(instance, payload["actor"], payload["body"])
 
 
-async def _cloak(instance: Instance, payload: dict[str, Any]) -> None:
-    await cloak_image(instance, payload["image_id"])
+async def _let_go(_instance: Instance, _payload: dict[str, Any]) -> None:
+    """What another server said could not be done; the log has it."""
 
 
-async def _release(instance: Instance, payload: dict[str, Any]) -> None:
-    await release_work(instance, payload["work_id"])
+def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
+    async def with_id(instance: Instance, payload: dict[str, Any]) -> None:
+        await act(instance, payload[name])
 
-
-async def _bring_image(instance: Instance, payload: dict[str, Any]) -> None:
-    await bring_image(instance, payload["image_id"])
+    return with_id
 
 
 KINDS: dict[str, Kind] = {
-    "arrival": Kind(_arrival, at_once=16, batch=64, lease_ms=120_000, tries=12),
-    "cloak": Kind(_cloak, at_once=1, batch=1, lease_ms=60_000, tries=4),
-    "release": Kind(_release, at_once=2, batch=4, lease_ms=60_000, tries=12),
-    "bring_image": Kind(_bring_image, at_once=2, batch=4, lease_ms=120_000, tries=6),
+    "arrival": Kind(_arrival, lanes=64, batch=64, lease_ms=120_000, tries=12, give_up=_let_go),
+    "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id")),
+    "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
+    "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
 }

@@ -1,11 +1,11 @@
-"""The runner: one loop per kind of job and one for deliveries, woken by what is committed, asleep otherwise."""
+"""The runner: a crew for each kind of job and one for deliveries, woken by what is committed, asleep otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,17 +13,17 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row
 
-from fediart.errors import FediartError
-from fediart.instance import Instance, release_leases
+from fediart.errors import FediartError, Unavailable
+from fediart.instance import DELIVERY, Instance, release_leases
+from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
-from fediart.outbox.deliver import deliver_some
+from fediart.outbox import deliver
 from fediart.storage import leases
-from fediart.storage.tables import jobs
+from fediart.storage.tables import deliveries, jobs
 
 log = structlog.get_logger("fediart.jobs")
 
-LONGEST_SLEEP_S = 5.0
-"""Deferred rows become due without anybody waking us."""
+LONGEST_WAIT_MS = 2 * 3600 * 1000
 
 
 @contextlib.asynccontextmanager
@@ -31,10 +31,9 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     """Work off jobs and deliveries while the block runs. One process per database does this."""
     await release_leases(instance)
     lease = secrets.token_hex(8)
-    alarms = [asyncio.Event() for _ in range(len(KINDS) + 1)]
-    works = [partial(_work_some, instance, name, kind, lease) for name, kind in KINDS.items()]
-    loops = [_loop(work, alarm) for work, alarm in zip([*works, partial(deliver_some, instance, lease)], alarms, strict=True)]
-    tasks = [asyncio.create_task(loop) for loop in [*loops, _pass_on(instance, alarms)]]
+    crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
+    crews.append(_delivery_crew(instance, lease))
+    tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
     try:
         yield
     finally:
@@ -43,82 +42,64 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pass_on(instance: Instance, alarms: list[asyncio.Event]) -> None:
-    """One wake call rouses every loop."""
-    while True:
-        await instance.work_waits.wait()
-        instance.work_waits.clear()
-        for alarm in alarms:
-            alarm.set()
-
-
-async def _loop(work_some: Callable[[], Awaitable[int]], alarm: asyncio.Event) -> None:
-    while True:
-        alarm.clear()
-        try:
-            did = await work_some()
-        except asyncio.CancelledError:
-            raise
-        except Exception:  # a door: whatever went wrong, the loop goes on; the rows' leases run out
-            log.exception("jobs.loop_failed")
-            did = 0
-            await asyncio.sleep(1)
-        if did == 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LONGEST_SLEEP_S):
-                    await alarm.wait()
-
-
-async def _work_some(instance: Instance, name: str, kind: Kind, lease: str) -> int:
-    """Claim jobs of one kind and do them, lanes side by side, each lane in order."""
-    claimed = await instance.storage.write(
-        leases.claim, jobs, now=instance.clock(), lease=lease, lease_ms=kind.lease_ms, limit=kind.batch, kinds=(name,)
+def _delivery_crew(instance: Instance, lease: str) -> Crew:
+    return Crew(
+        name=DELIVERY,
+        claim=partial(deliver.claim_deliveries, instance, lease),
+        work=deliver.Sender(instance, lease).send_lane,
+        renew=partial(_renew, instance, deliveries, deliver.LEASE_MS, lease),
+        lanes=deliver.LANES,
+        batch=deliver.BATCH,
+        lease_ms=deliver.LEASE_MS,
     )
-    if not claimed:
-        return 0
-    lanes: dict[str, list[Row[Any]]] = {}
-    for row in claimed:
-        lanes.setdefault(row.lane or str(row.id), []).append(row)
-    turns = asyncio.Semaphore(kind.at_once)
-    keeper = asyncio.create_task(_keep_leases(instance, [row.id for row in claimed], kind, lease))
-    try:
-        await asyncio.gather(*(_work_lane(instance, name, kind, lane, lease, turns) for lane in lanes.values()))
-    finally:
-        keeper.cancel()
-    return len(claimed)
 
 
-async def _keep_leases(instance: Instance, ids: list[int], kind: Kind, lease: str) -> None:
-    while True:
-        await asyncio.sleep(kind.lease_ms / 3000)
-        await instance.storage.write(leases.renew, jobs, ids, lease=lease, until=instance.clock() + kind.lease_ms)
+def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
+    async def claim(limit: int) -> Sequence[Any]:
+        return await instance.storage.write(
+            leases.claim, jobs, now=instance.clock(), lease=lease, lease_ms=kind.lease_ms, limit=limit, kinds=(name,)
+        )
+
+    return Crew(
+        name=name,
+        claim=claim,
+        work=partial(_work_lane, instance, name, kind, lease),
+        renew=partial(_renew, instance, jobs, kind.lease_ms, lease),
+        lanes=kind.lanes,
+        batch=kind.batch,
+        lease_ms=kind.lease_ms,
+    )
 
 
-async def _work_lane(
-    instance: Instance, name: str, kind: Kind, lane: list[Row[Any]], lease: str, turns: asyncio.Semaphore
-) -> None:
-    async with turns:
-        done: list[int] = []
-        for index, row in enumerate(lane):
-            with structlog.contextvars.bound_contextvars(job=row.id, kind=name):
-                if await _did(instance, kind, row, lease):
-                    done.append(row.id)
-                    continue
-                await instance.storage.write(leases.give_back, jobs, [rest.id for rest in lane[index + 1 :]], lease=lease)
-                break
-        if done:
-            await instance.storage.write(leases.finish, jobs, done, lease=lease)
+async def _renew(instance: Instance, table: Any, lease_ms: int, lease: str, ids: list[int]) -> None:
+    await instance.storage.write(leases.renew, table, ids, lease=lease, until=instance.clock() + lease_ms)
+
+
+async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane: list[Row[Any]]) -> None:
+    done: list[int] = []
+    for index, row in enumerate(lane):
+        with structlog.contextvars.bound_contextvars(job=row.id, kind=name):
+            if await _did(instance, kind, row, lease):
+                done.append(row.id)
+                continue
+            await instance.storage.write(leases.give_back, jobs, [rest.id for rest in lane[index + 1 :]], lease=lease)
+            break
+    if done:
+        await instance.storage.write(leases.finish, jobs, done, lease=lease)
 
 
 async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> bool:
     """True when the job is done, or given up; False when it was deferred."""
+    payload = msgspec.json.decode(row.payload)
     try:
-        await kind.act(instance, msgspec.json.decode(row.payload))
+        await kind.act(instance, payload)
     except Exception as problem:  # a door: one job must not take the others with it
         expected = isinstance(problem, FediartError)
         reason = problem.message if isinstance(problem, FediartError) else repr(problem)
-        if row.attempts >= kind.tries:
+        # A full disk or a database that is away is no fault of the job: it waits as long as that takes.
+        if row.attempts >= kind.tries and not isinstance(problem, Unavailable):
             log.error("job.given_up", attempts=row.attempts, reason=reason, exc_info=not expected)
+            await kind.give_up(instance, payload)
             return True
         log.warning("job.deferred", attempts=row.attempts, reason=reason, exc_info=not expected)
         await instance.storage.write(_defer, row, lease, instance.clock(), reason)
@@ -127,5 +108,5 @@ async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> boo
 
 
 def _defer(db: Connection, row: Row[Any], lease: str, now: int, reason: str) -> None:
-    wait = min(5_000 * 4 ** (row.attempts - 1), 6 * 3600 * 1000)
+    wait = min(5_000 * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
     leases.defer(db, jobs, row.id, lease=lease, run_at=now + wait, problem=reason)

@@ -21,6 +21,7 @@ from fediart.errors import BadAnswer, FediartError, NotFound, ParseError, Remote
 from fediart.ids import new_id
 from fediart.remote.client import RemoteClient, Signer
 from fediart.remote.fetch import fetch_document, fetch_webfinger
+from fediart.remote.signers import Signers
 from fediart.storage import actors, images, jobs
 from fediart.storage.engine import Storage
 from fediart.text.sanitise import clean_html, clean_name
@@ -39,7 +40,8 @@ class Seeker:
     identifiers: Identifiers
     sign: Signer
     clock: Clock
-    wake: Callable[[], None]
+    wake: Callable[[str], None]
+    signers: Signers
 
 
 async def fetch_actor(seeker: Seeker, uri: str) -> ParsedActor:
@@ -65,7 +67,8 @@ async def bring_actor(seeker: Seeker, uri: str, *, refresh: bool = False) -> Act
 async def keep_actor(seeker: Seeker, parsed: ParsedActor) -> Actor:
     """Store or refresh a remote actor and queue its pictures."""
     actor = await seeker.storage.write(_keep, parsed, seeker.clock())
-    seeker.wake()
+    seeker.signers.put(actor)
+    seeker.wake("bring_image")
     return actor
 
 

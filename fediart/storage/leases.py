@@ -87,13 +87,6 @@ def give_back(db: Connection, table: Table, ids: list[int], *, lease: str) -> No
         )
 
 
-def defer_lane(db: Connection, table: Table, lane: str, *, run_at: int) -> None:
-    """Nothing of this lane before `run_at`: the other end is away."""
-    db.execute(
-        update(table).where(table.c.lane == lane, table.c.leased_until == 0, table.c.run_at < run_at).values(run_at=run_at)
-    )
-
-
 def release_all(db: Connection, table: Table) -> None:
     """At the start of the only process that works on this database: what was in hand at the end is free again."""
     db.execute(update(table).where(table.c.leased_until > 0).values(leased_until=0, lease=""))
@@ -103,11 +96,6 @@ def depth(db: Connection, table: Table) -> tuple[int, int | None]:
     """(rows waiting, `run_at` of the one that has been due longest, or None)."""
     row = db.execute(select(func.count(), func.min(table.c.run_at)).select_from(table)).one()
     return int(row[0]), row[1]
-
-
-def next_due(db: Connection, table: Table) -> int | None:
-    """When the next row that nobody holds is due, or None."""
-    return db.execute(select(func.min(table.c.run_at)).where(table.c.leased_until == 0)).scalar()
 
 
 def change_lane(db: Connection, table: Table, id_: int, lane: str) -> None:

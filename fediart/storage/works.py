@@ -221,7 +221,7 @@ def change_work(db: Connection, work_id: int, **values: Any) -> None:
     db.execute(update(works).where(works.c.id == work_id).values(**values))
 
 
-def step_work(db: Connection, work_id: int, before: WorkState, after: WorkState, **values: Any) -> bool:
+def step_work(db: Connection, /, work_id: int, before: WorkState, after: WorkState, **values: Any) -> bool:
     """Take a work from one state to the next; False when it was not in `before` (somebody else was faster)."""
     changed = db.execute(update(works).where(works.c.id == work_id, works.c.state == before).values(state=after, **values))
     return changed.rowcount == 1

@@ -65,7 +65,7 @@ async def add_image(
     except BaseException:
         await asyncio.to_thread(instance.vault.discard, key)
         raise
-    instance.wake()
+    instance.wake("cloak")
     return image_id
 
 
@@ -110,7 +110,7 @@ async def set_cloak(instance: Instance, account: Account, image_id: int, on: boo
         jobs.add_job(db, "cloak", {"image_id": image_id}, now=now)
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake("cloak")
 
 
 async def account_of(instance: Instance, actor_id: int) -> Account:

@@ -49,6 +49,12 @@ async def bring_image(instance: Instance, image_id: int) -> None:
     await _make_room(instance)
 
 
+async def give_up_picture(instance: Instance, image_id: int) -> None:
+    image = await instance.storage.read(images.image_by_id, image_id)
+    if image is not None and image.state != ImageState.READY:
+        await _fail(instance, image, "The other server did not answer.")
+
+
 async def _fail(instance: Instance, image: Image, message: str) -> None:
     log.info("image.not_brought", image=image.id, url=(image.remote_url or "")[:200], reason=message)
     await instance.storage.write(images.change_image, image.id, state=ImageState.FAILED, problem=message)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
 from fediart.errors import BadInput
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_actor
 from fediart.storage import actors
 from fediart.text.compose import compose
@@ -40,7 +40,7 @@ async def edit_profile(
         announce_actor(db, instance.identifiers, account.actor_id, now)
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _value(instance: Instance, text: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.works import Mention, WorkState
 from fediart.errors import BadInput
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_edit
 from fediart.storage import works
 from fediart.studio.publish_work import Draft, check_draft, own_work, resolve_mentions
@@ -19,7 +19,7 @@ async def edit_work(instance: Instance, account: Account, work_id: int, draft: D
     check_draft(draft)
     people = await resolve_mentions(instance, draft.text)
     await instance.storage.write(_edit, instance, account, work_id, draft, people, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _edit(

@@ -9,7 +9,7 @@ from fediart.domain.follows import Follow, FollowState
 from fediart.domain.notifications import NotificationKind
 from fediart.errors import BadInput, NotFound
 from fediart.ids import new_id
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import ask_follow, end_follow
 from fediart.remote.bring_home import find_handle
 from fediart.storage import actors, follows, notifications, timelines
@@ -33,7 +33,7 @@ def _both(db: Connection, account: Account, target_id: int) -> tuple[Actor, Acto
 
 async def follow(instance: Instance, account: Account, target_id: int) -> None:
     await instance.storage.write(_follow, instance, account, target_id, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _follow(db: Connection, instance: Instance, account: Account, target_id: int, now: int) -> None:
@@ -67,7 +67,7 @@ async def unfollow(instance: Instance, account: Account, target_id: int) -> None
             end_follow(db, instance.identifiers, actor, target, held.uri, now)
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 async def show_boosts(instance: Instance, account: Account, target_id: int, on: bool) -> None:

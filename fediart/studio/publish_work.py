@@ -126,7 +126,7 @@ async def publish_work(instance: Instance, account: Account, work_id: int) -> in
     mentions = await resolve_mentions(instance, work.source)
     now = instance.clock()
     final = await instance.storage.write(_queue, instance, account, work_id, mentions, now)
-    instance.wake()
+    instance.wake("release")
     return final
 
 

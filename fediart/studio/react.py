@@ -9,7 +9,7 @@ from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, NotFound
 from fediart.ids import new_id
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import tell_boost, tell_like, tell_unboost, tell_unlike
 from fediart.storage import actors, notifications, reactions, timelines, works
 from fediart.timeline.place import place_boost
@@ -37,7 +37,7 @@ async def like(instance: Instance, account: Account, work_id: int) -> None:
             )
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 async def unlike(instance: Instance, account: Account, work_id: int) -> None:
@@ -48,7 +48,7 @@ async def unlike(instance: Instance, account: Account, work_id: int) -> None:
             tell_unlike(db, actor, work, author, row.uri, now)
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 async def boost(instance: Instance, account: Account, work_id: int) -> None:
@@ -66,7 +66,7 @@ async def boost(instance: Instance, account: Account, work_id: int) -> None:
             )
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 async def unboost(instance: Instance, account: Account, work_id: int) -> None:
@@ -78,4 +78,4 @@ async def unboost(instance: Instance, account: Account, work_id: int) -> None:
             tell_unboost(db, actor, work, author, row.uri, now)
 
     await instance.storage.write(act, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)

@@ -20,7 +20,7 @@ from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import Rendered, RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.storage import accounts, actors, images, jobs, notifications, works
@@ -57,7 +57,20 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
             await _fail(instance, image, problem.message, problem.detail)
         else:
             await _keep(instance, image, result)
-    instance.wake()
+    instance.wake("release")
+
+
+async def give_up_image(instance: Instance, image_id: int) -> None:
+    """It failed again and again for a reason that is ours: its artist hears it, and the work stays a draft."""
+    image = await instance.storage.read(images.image_by_id, image_id)
+    if image is not None and image.state != ImageState.READY:
+        await _fail(instance, image, "This picture could not be prepared here. The server's log says why.", None)
+
+
+async def give_up_release(instance: Instance, work_id: int) -> None:
+    """The work goes back to being a draft."""
+    words = "This work could not be published. The server's log says why; publish it again when that is mended."
+    await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=words)
 
 
 def _reporter(instance: Instance, image_id: int) -> Any:
@@ -158,7 +171,7 @@ async def show_portrait(instance: Instance, image: Image) -> None:
 
     names, keys = await instance.storage.write(act, instance.clock())
     await discard(instance, names, keys)
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 async def release_work(instance: Instance, work_id: int) -> None:
@@ -177,7 +190,7 @@ async def release_work(instance: Instance, work_id: int) -> None:
     unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
     await discard(instance, unused, [])
     log.info("work.released", work=work_id)
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _open_names(instance: Instance, held: list[Rendition]) -> list[Rendition]:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
 from fediart.domain.works import WorkState
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_removal
 from fediart.storage import actors, works
 from fediart.studio.arrange_images import discard
@@ -16,7 +16,7 @@ from fediart.studio.publish_work import own_work
 async def withdraw_work(instance: Instance, account: Account, work_id: int) -> None:
     names, keys = await instance.storage.write(_withdraw, instance, account, work_id, instance.clock())
     await discard(instance, names, keys)
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int, now: int) -> tuple[list[str], list[str]]:

@@ -32,7 +32,7 @@ async def handle_announce(instance: Instance, sender: Actor, activity: ParsedAct
         note = parse_note(await fetch_document(instance.client, uri, instance.sign_as_instance))
         author = await bring_actor(instance.seeker, note.attributed_to)
     await instance.storage.write(_boost, instance, sender, activity, author, note, instance.clock())
-    instance.wake()
+    instance.wake("bring_image")
 
 
 def _boost(

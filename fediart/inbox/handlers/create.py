@@ -31,4 +31,4 @@ async def handle_create(instance: Instance, sender: Actor, activity: ParsedActiv
     if await instance.storage.read(concerns_us, sender, note):
         await instance.storage.write(keep_note, instance.identifiers, sender, note, instance.clock())
         if note.attachments:
-            instance.wake()
+            instance.wake("bring_image")

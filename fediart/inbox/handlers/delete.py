@@ -19,6 +19,7 @@ async def handle_delete(instance: Instance, sender: Actor, activity: ParsedActiv
     if activity.object_uri is None or not same_host(activity.object_uri, sender.uri):
         return
     if activity.object_uri == sender.uri:
+        instance.signers.forget(sender.uri)
         while names := await instance.storage.write(_remove_some, sender, instance.clock()):
             await _discard(instance, names)
         return

@@ -9,14 +9,14 @@ from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow, FollowState
 from fediart.domain.notifications import NotificationKind
 from fediart.ids import new_id
-from fediart.instance import Instance
+from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import answer_follow
 from fediart.storage import actors, follows, notifications
 
 
 async def handle_follow(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
     await instance.storage.write(_follow, instance, sender, activity, instance.clock())
-    instance.wake()
+    instance.wake(DELIVERY)
 
 
 def _follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, now: int) -> None:

@@ -1,0 +1,50 @@
+"""Actors of other servers by their key, at hand: most activities come from a few whom we heard a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from fediart.domain.actors import Actor
+
+MOST = 10_000
+
+
+class Signers:
+    """Bounded. What is stored about an actor is put here when it is stored, so that an old key does not live on."""
+
+    def __init__(self) -> None:
+        self._by_key: OrderedDict[str, Actor] = OrderedDict()
+        self._keys: dict[str, str] = {}
+        self._asked_until: OrderedDict[str, int] = OrderedDict()
+        self.asked: dict[str, asyncio.Task[Actor | None]] = {}
+        """Keys that are being fetched now."""
+
+    def get(self, key_id: str) -> Actor | None:
+        actor = self._by_key.get(key_id)
+        if actor is not None:
+            self._by_key.move_to_end(key_id)
+        return actor
+
+    def put(self, actor: Actor) -> None:
+        self.forget(actor.uri)
+        self._by_key[actor.public_key_id] = actor
+        self._keys[actor.uri] = actor.public_key_id
+        if len(self._by_key) > MOST:
+            _, oldest = self._by_key.popitem(last=False)
+            self._keys.pop(oldest.uri, None)
+
+    def forget(self, uri: str) -> None:
+        key_id = self._keys.pop(uri, None)
+        if key_id is not None:
+            self._by_key.pop(key_id, None)
+
+    def may_ask(self, key_id: str, now: int, pause_ms: int) -> bool:
+        """May this key be fetched again? Saying yes counts as asking."""
+        if self._asked_until.get(key_id, 0) > now:
+            return False
+        self._asked_until[key_id] = now + pause_ms
+        self._asked_until.move_to_end(key_id)
+        if len(self._asked_until) > MOST:
+            self._asked_until.popitem(last=False)
+        return True
