@@ -1,56 +1,193 @@
-"""The table from verb to handler. What stands in it is understood; everything else was answered 202 and left alone."""
+"""What arrived is done: activities of one actor in their order, as many as possible in one transaction.
+
+The table from verb to handler stands here. What is in it is understood; everything else was answered 202 and left alone.
+A handler is an act that looks at nothing but the database; where another server must be asked it says so, and is
+finished outside of the transaction. Its job is removed in the transaction that has its effect, so that it has it once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import structlog
+from sqlalchemy import Connection, Row
 
 from fediart.activitypub.parsers.activity import parse_activity
 from fediart.activitypub.parsers.json_document import load_document
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
-from fediart.errors import ParseError
+from fediart.errors import FediartError, ParseError, Unavailable
 from fediart.inbox.handlers.announce import handle_announce
 from fediart.inbox.handlers.answer import handle_accept, handle_reject
 from fediart.inbox.handlers.create import handle_create
 from fediart.inbox.handlers.delete import handle_delete
 from fediart.inbox.handlers.follow import handle_follow
+from fediart.inbox.handlers.keep_note import read_embedded
 from fediart.inbox.handlers.like import handle_like
 from fediart.inbox.handlers.undo import handle_undo
 from fediart.inbox.handlers.update import handle_update
+from fediart.inbox.outcome import Done, Later
 from fediart.instance import Instance
-from fediart.storage import actors
+from fediart.storage import actors, leases
+from fediart.storage.engine import undone_on_error
+from fediart.storage.tables import jobs
 
 log = structlog.get_logger("fediart.inbox")
 
-Handler = Callable[[Instance, Actor, ParsedActivity], Awaitable[None]]
+KIND = "arrival"
+LANES, BATCH, LEASE_MS, TRIES = 64, 64, 120_000, 12
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 5_000, 2 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """`read` understands and sanitises without a database, off the event loop; `act` gets what it made of the activity."""
+
+    act: Callable[[Connection, Instance, Actor, ParsedActivity, Any, int], Done | Later]
+    read: Callable[[ParsedActivity], Any] = lambda _: None
+
 
 HANDLERS: dict[str, Handler] = {
-    "Accept": handle_accept,
-    "Announce": handle_announce,
-    "Create": handle_create,
-    "Delete": handle_delete,
-    "Follow": handle_follow,
-    "Like": handle_like,
-    "EmojiReact": handle_like,
-    "Reject": handle_reject,
-    "Undo": handle_undo,
-    "Update": handle_update,
+    "Accept": Handler(handle_accept),
+    "Announce": Handler(handle_announce),
+    "Create": Handler(handle_create, read_embedded),
+    "Delete": Handler(handle_delete),
+    "Follow": Handler(handle_follow),
+    "Like": Handler(handle_like),
+    "EmojiReact": Handler(handle_like),
+    "Reject": Handler(handle_reject),
+    "Undo": Handler(handle_undo),
+    "Update": Handler(handle_update, read_embedded),
 }
 
 
-async def handle_arrival(instance: Instance, actor_uri: str, body: str) -> None:
-    """Do what a received activity asks for. Doing it twice has the effect of once."""
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A claimed row and what was read in it; `activity` None: it cannot be understood, now or later."""
+
+    row: Row[Any]
+    activity: ParsedActivity | None
+    read: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """The lane cannot go on past `arrival`: it needs more than the database (`later`), or failed (`problem`)."""
+
+    arrival: _Arrival
+    later: Later | None = None
+    problem: Exception | None = None
+
+
+class Handling:
+    """Works off lanes of arrivals. A lane is one actor's."""
+
+    def __init__(self, instance: Instance, lease: str) -> None:
+        self._instance = instance
+        self._lease = lease
+
+    async def claim(self, limit: int) -> Sequence[Row[Any]]:
+        now = self._instance.clock()
+        return await self._instance.storage.write(
+            leases.claim, jobs, now=now, lease=self._lease, lease_ms=LEASE_MS, limit=limit, kinds=(KIND,)
+        )
+
+    async def work_lane(self, rows: list[Row[Any]]) -> None:
+        waiting = await asyncio.to_thread(_read_all, rows)
+        while waiting:
+            handled, done, stopped = await self._instance.storage.write(self._handle, waiting)
+            await self._follow_up(done)
+            waiting = waiting[handled:]
+            if stopped is None:
+                continue
+            waiting = waiting[1:]
+            if not await self._finished(stopped, len(waiting)):
+                ids = [arrival.row.id for arrival in waiting]
+                await self._instance.storage.write(leases.give_back, jobs, ids, lease=self._lease)
+                return
+
+    def _handle(self, db: Connection, arrivals: list[_Arrival]) -> tuple[int, list[Done], _Stopped | None]:
+        """Do as many as need nothing but the database. Returns how many those were, and why the next one was not."""
+        instance, now = self._instance, self._instance.clock()
+        sender = actors.actor_by_uri(db, arrivals[0].row.lane)
+        done: list[Done] = []
+        stopped: _Stopped | None = None
+        ended: list[int] = []
+        for arrival in arrivals:
+            if sender is not None and not sender.is_local and arrival.activity is not None:
+                try:
+                    with undone_on_error(db):
+                        handler = HANDLERS[arrival.activity.type]
+                        outcome = handler.act(db, instance, sender, arrival.activity, arrival.read, now)
+                except ParseError as problem:
+                    _not_understood(arrival.activity, problem)
+                    outcome = Done()
+                except Exception as problem:  # a door: told to whoever works the lane, who defers it
+                    stopped = _Stopped(arrival, problem=problem)
+                    break
+                if not isinstance(outcome, Done):
+                    stopped = _Stopped(arrival, later=outcome)
+                    break
+                done.append(outcome)
+            ended.append(arrival.row.id)
+        if leases.finish(db, jobs, ended, lease=self._lease) != len(ended):
+            raise Unavailable("Somebody else has this work in hand by now.", detail=f"lane {arrivals[0].row.lane}")
+        return len(ended), done, stopped
+
+    async def _finished(self, stopped: _Stopped, _behind: int) -> bool:
+        """Finish what could not be done at once; False when it must be tried again, and the lane waits."""
+        row, activity = stopped.arrival.row, stopped.arrival.activity
+        problem = stopped.problem
+        if stopped.later is not None:
+            try:
+                await self._follow_up([await stopped.later()])
+            except ParseError as unclear:
+                _not_understood(activity, unclear)
+            except Exception as failed:  # a door: another server may answer the next time
+                problem = failed
+        if problem is not None and not self._gives_up(row, problem):
+            expected = isinstance(problem, FediartError)
+            reason = problem.message if isinstance(problem, FediartError) else repr(problem)
+            log.warning(
+                "arrival.deferred", job=row.id, attempts=row.attempts, reason=reason, exc_info=None if expected else problem
+            )
+            wait = min(FIRST_WAIT_MS * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
+            run_at = self._instance.clock() + wait
+            await self._instance.storage.write(leases.defer, jobs, row.id, lease=self._lease, run_at=run_at, problem=reason)
+            return False
+        await self._instance.storage.write(leases.finish, jobs, [row.id], lease=self._lease)
+        return True
+
+    def _gives_up(self, row: Row[Any], problem: Exception) -> bool:
+        if isinstance(problem, Unavailable) or row.attempts < TRIES:
+            return False
+        log.error("arrival.given_up", job=row.id, attempts=row.attempts, reason=str(problem))
+        return True
+
+    async def _follow_up(self, outcomes: Sequence[Done]) -> None:
+        self._instance.wake(*{crew for outcome in outcomes for crew in outcome.wake})
+        names = [name for outcome in outcomes for name in outcome.discard]
+        if names:
+            await asyncio.to_thread(self._instance.files.discard_all, names)
+
+
+def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:
+    return [_read(row) for row in rows]
+
+
+def _read(row: Row[Any]) -> _Arrival:
     try:
-        activity = parse_activity(load_document(body.encode()))
+        activity = parse_activity(load_document(msgspec.json.decode(row.payload)["body"].encode()))
+        return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
     except ParseError as problem:
-        log.info("arrival.unreadable", reason=problem.message)
-        return
-    sender = await instance.storage.read(actors.actor_by_uri, actor_uri)
-    if sender is None or sender.is_local:
-        return
-    try:
-        await HANDLERS[activity.type](instance, sender, activity)
-    except ParseError as problem:
-        log.info("arrival.not_understood", kind=activity.type, actor=actor_uri, reason=problem.message)
+        log.info("arrival.unreadable", job=row.id, reason=problem.message)
+        return _Arrival(row, None)
+
+
+def _not_understood(activity: ParsedActivity | None, problem: ParseError) -> None:
+    if activity is not None:
+        log.info("arrival.not_understood", kind=activity.type, actor=activity.actor, reason=problem.message)

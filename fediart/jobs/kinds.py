@@ -1,4 +1,7 @@
-"""The table from a job's kind to the act that does it, and how many of a kind run side by side."""
+"""The table from a job's kind to the act that does it, and how many of a kind run side by side.
+
+Arrivals and deliveries are not here: they come in such numbers that they have crews of their own (`jobs/runner`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fediart.inbox.dispatch import handle_arrival
 from fediart.instance import Instance
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
@@ -26,14 +28,6 @@ class Kind:
     give_up: Act
 
 
-async def _arrival(instance: Instance, payload: dict[str, Any]) -> None:
-    await handle_arrival(instance, payload["actor"], payload["body"])
-
-
-async def _let_go(_instance: Instance, _payload: dict[str, Any]) -> None:
-    """What another server said could not be done; the log has it."""
-
-
 def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
     async def with_id(instance: Instance, payload: dict[str, Any]) -> None:
         await act(instance, payload[name])
@@ -42,7 +36,6 @@ def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
 
 
 KINDS: dict[str, Kind] = {
-    "arrival": Kind(_arrival, lanes=64, batch=64, lease_ms=120_000, tries=12, give_up=_let_go),
     "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id")),
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Row
 
 from fediart.errors import FediartError, Unavailable
+from fediart.inbox import dispatch
 from fediart.instance import DELIVERY, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
@@ -32,7 +33,7 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     await release_leases(instance)
     lease = secrets.token_hex(8)
     crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
-    crews.append(_delivery_crew(instance, lease))
+    crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
     tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
     try:
         yield
@@ -40,6 +41,19 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _arrival_crew(instance: Instance, lease: str) -> Crew:
+    handling = dispatch.Handling(instance, lease)
+    return Crew(
+        name=dispatch.KIND,
+        claim=handling.claim,
+        work=handling.work_lane,
+        renew=partial(_renew, instance, jobs, dispatch.LEASE_MS, lease),
+        lanes=dispatch.LANES,
+        batch=dispatch.BATCH,
+        lease_ms=dispatch.LEASE_MS,
+    )
 
 
 def _delivery_crew(instance: Instance, lease: str) -> Crew:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from fediart.errors import NotFound
@@ -43,3 +44,7 @@ class Files:
 
     def discard(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
+
+    def discard_all(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.discard(name)

@@ -15,8 +15,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -114,7 +114,7 @@ class _SqliteWriter:
                     # Nobody shares this transaction, so the act's own error may undo all of it.
                     answers.append((batch[0], batch[0].act(connection), None))
                 else:
-                    answers.extend(_run_under_savepoint(connection, item) for item in batch)
+                    answers.extend(_run_alone(connection, item) for item in batch)
         except BaseException as problem:  # the commit, or the only act, failed: every caller must hear it
             error = _as_ours(problem)
             answers = [(item, None, error) for item in batch]
@@ -132,16 +132,25 @@ class _Item:
         self.future = future
 
 
-def _run_under_savepoint(connection: Connection, item: _Item) -> tuple[_Item, Any, BaseException | None]:
-    connection.exec_driver_sql("SAVEPOINT item")
+@contextmanager
+def undone_on_error(db: Connection) -> Iterator[None]:
+    """A part of an act: an error in it undoes this part alone, and goes on to the caller."""
+    db.exec_driver_sql("SAVEPOINT part")
     try:
-        value = item.act(connection)
+        yield
+    except BaseException:
+        db.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+        db.exec_driver_sql("RELEASE SAVEPOINT part")
+        raise
+    db.exec_driver_sql("RELEASE SAVEPOINT part")
+
+
+def _run_alone(connection: Connection, item: _Item) -> tuple[_Item, Any, BaseException | None]:
+    try:
+        with undone_on_error(connection):
+            return item, item.act(connection), None
     except Exception as problem:  # handed to the act's caller, who knows what it means
-        connection.exec_driver_sql("ROLLBACK TO item")
-        connection.exec_driver_sql("RELEASE item")
         return item, None, _as_ours(problem)
-    connection.exec_driver_sql("RELEASE item")
-    return item, value, None
 
 
 def _answer(answers: list[tuple[_Item, Any, BaseException | None]]) -> None:

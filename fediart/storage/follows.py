@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from fediart.domain.follows import Follow, FollowState, Relationship
 from fediart.domain.works import ShownActor
@@ -51,6 +51,17 @@ def local_followers(db: Connection, actor_id: int, *, of_boosts: bool = False) -
     if of_boosts:
         query = query.where(follows.c.show_boosts)
     return list(db.execute(query).scalars())
+
+
+def has_local_followers(db: Connection, actor_id: int) -> bool:
+    joined = follows.join(accounts, accounts.c.actor_id == follows.c.follower_id)
+    held = (follows.c.followee_id == actor_id, follows.c.state == "accepted")
+    return db.execute(select(follows.c.id).select_from(joined).where(*held).limit(1)).first() is not None
+
+
+def drop_follows_of(db: Connection, actor_id: int) -> None:
+    """An actor is gone: nobody follows it, and it follows nobody."""
+    db.execute(delete(follows).where(or_(follows.c.follower_id == actor_id, follows.c.followee_id == actor_id)))
 
 
 def inboxes_of_followers(db: Connection, actor_id: int) -> list[str]:

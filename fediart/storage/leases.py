@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, text, update
 
 
 def claim(
@@ -33,10 +33,11 @@ def claim(
     if kinds:
         due = and_(due, table.c.kind.in_(kinds))
     other = table.alias("other")
-    # A lane is busy while one of its rows is in hand or waits for its retry: order is kept.
+    # A lane is busy while one of its rows is in hand or waits for its retry: order is kept. `attempts > 0` stands as
+    # text because only then the partial index on it serves.
     busy = select(other.c.lane).where(
         other.c.lane != "",
-        or_(other.c.leased_until > now, and_(other.c.attempts > 0, other.c.run_at > now)),
+        or_(other.c.leased_until > now, and_(text("other.attempts > 0"), other.c.run_at > now)),
     )
     chosen = (
         select(table.c.id)

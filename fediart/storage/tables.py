@@ -138,6 +138,13 @@ works = Table(
 )
 Index("ix_works_actor_id_id", works.c.actor_id, works.c.id)
 Index("ix_works_in_reply_to_id", works.c.in_reply_to_id)
+# Answers whose parent is not here (yet): each new work looks for its own.
+Index(
+    "ix_works_orphans",
+    works.c.in_reply_to_uri,
+    sqlite_where=text("in_reply_to_id IS NULL AND in_reply_to_uri IS NOT NULL"),
+    postgresql_where=text("in_reply_to_id IS NULL AND in_reply_to_uri IS NOT NULL"),
+)
 
 # Who a work is addressed to, as it was said (`to`, `cc`): the ground for every decision on who may see it.
 work_addresses = Table(
@@ -333,6 +340,15 @@ Index("ix_deliveries_run_at", deliveries.c.run_at)
 Index("ix_deliveries_leased_until", deliveries.c.leased_until)
 Index("ix_jobs_leased_until", jobs.c.leased_until)
 Index("ix_deliveries_lane_id", deliveries.c.lane, deliveries.c.id)
+# The lanes that wait for a retry: few, however many rows wait behind them.
+for _table in (jobs, deliveries):
+    Index(
+        f"ix_{_table.name}_tried",
+        _table.c.run_at,
+        _table.c.lane,
+        sqlite_where=text("attempts > 0"),
+        postgresql_where=text("attempts > 0"),
+    )
 
 # How each delivery ended, counted per work, so that its artist can be told.
 delivery_counts = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, text, update
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage import images as image_rows
@@ -182,6 +182,32 @@ def insert_work(
     put_surroundings(db, values["id"], to=to, cc=cc, tags=tags, mentions=mentions)
 
 
+def free_id(db: Connection, uri: str, actor_uri: str, wanted: int) -> int | None:
+    """An id for a work that is not here yet; None when it is, or when it was deleted already."""
+    row = db.execute(_IS_NEW, {"uri": uri, "actor_uri": actor_uri, "id": wanted}).one()
+    if row[0] is not None or row[1] is not None:
+        return None
+    while row[2] is not None:
+        wanted += 1
+        row = db.execute(_IS_NEW, {"uri": uri, "actor_uri": actor_uri, "id": wanted}).one()
+    return wanted
+
+
+_IS_NEW = text(
+    "SELECT (SELECT 1 FROM works WHERE uri = :uri), "
+    "(SELECT 1 FROM tombstones WHERE uri = :uri AND actor_uri = :actor_uri), "
+    "(SELECT 1 FROM works WHERE id = :id)"
+)
+
+
+def insert_whole(
+    db: Connection, work: Work, *, to: Iterable[str], cc: Iterable[str], tags: Iterable[str], mentions: Sequence[Mention]
+) -> None:
+    """A new work as it is."""
+    db.execute(insert(works), {name: getattr(work, name) for name in Work.__dataclass_fields__})
+    _insert_surroundings(db, work.id, to=to, cc=cc, tags=tags, mentions=mentions)
+
+
 def put_surroundings(
     db: Connection,
     work_id: int,
@@ -194,6 +220,18 @@ def put_surroundings(
     """Replace a work's addresses, hashtags and mentions."""
     for table in (work_addresses, work_tags, work_mentions):
         db.execute(delete(table).where(table.c.work_id == work_id))
+    _insert_surroundings(db, work_id, to=to, cc=cc, tags=tags, mentions=mentions)
+
+
+def _insert_surroundings(
+    db: Connection,
+    work_id: int,
+    *,
+    to: Iterable[str],
+    cc: Iterable[str],
+    tags: Iterable[str],
+    mentions: Sequence[Mention],
+) -> None:
     parts = dict.fromkeys(cc, "cc") | dict.fromkeys(to, "to")
     if parts:
         db.execute(insert(work_addresses), [{"work_id": work_id, "uri": uri, "part": part} for uri, part in parts.items()])

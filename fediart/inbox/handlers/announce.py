@@ -2,60 +2,64 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import Connection
 
-from fediart.activitypub.parsers.note import parse_note
-from fediart.activitypub.vocabulary import ParsedActivity, ParsedNote
+from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
 from fediart.ids import new_id
-from fediart.inbox.handlers.keep_note import keep_note
+from fediart.inbox.handlers.keep_note import ReadNote, fetch_note, keep_note
+from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
-from fediart.remote.fetch import fetch_document
 from fediart.storage import follows, notifications, reactions, works
 from fediart.timeline.place import place_boost
 
 
-async def handle_announce(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+def handle_announce(
+    db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int
+) -> Done | Later:
     uri = activity.object_uri
     if uri is None:
-        return
-    work = await instance.storage.read(works.work_by_uri, uri)
-    author: Actor | None = None
-    note: ParsedNote | None = None
+        return NOTHING
+    work = works.work_by_uri(db, uri)
+    if work is not None:
+        return _boost(db, sender, activity, work, now)
+    if instance.identifiers.pretends_local(uri) or not follows.local_followers(db, sender.id):
+        return NOTHING
+    return partial(_fetch_first, instance, sender, activity)
+
+
+async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
+    """What others say of a post does not count: it is asked of its own server."""
+    read = await fetch_note(instance, activity)
+    author = await bring_actor(instance.seeker, read.note.attributed_to)
+    return await instance.storage.write(_keep_and_boost, sender, activity, author, read, instance.clock())
+
+
+def _keep_and_boost(db: Connection, sender: Actor, activity: ParsedActivity, author: Actor, read: ReadNote, now: int) -> Done:
+    keep_note(db, author, read, now)
+    work = works.work_by_uri(db, read.note.uri)
     if work is None:
-        if instance.identifiers.pretends_local(uri) or not await instance.storage.read(follows.local_followers, sender.id):
-            return
-        # What others say of a post does not count: it is asked of its own server.
-        note = parse_note(await fetch_document(instance.client, uri, instance.sign_as_instance))
-        author = await bring_actor(instance.seeker, note.attributed_to)
-    await instance.storage.write(_boost, instance, sender, activity, author, note, instance.clock())
-    instance.wake("bring_image")
+        return NOTHING
+    _boost(db, sender, activity, work, now)
+    return Done(wake=("bring_image",))
 
 
-def _boost(
-    db: Connection,
-    instance: Instance,
-    sender: Actor,
-    activity: ParsedActivity,
-    author: Actor | None,
-    note: ParsedNote | None,
-    now: int,
-) -> None:
-    if author is not None and note is not None:
-        keep_note(db, instance.identifiers, author, note, now)
-    work = works.work_by_uri(db, note.uri if note is not None else activity.object_uri or "")
-    if work is None or not _may_boost(work) or works.has_tombstone(db, activity.uri, sender.uri):
-        return
+def _boost(db: Connection, sender: Actor, activity: ParsedActivity, work: Work, now: int) -> Done:
+    if not _may_boost(work) or works.has_tombstone(db, activity.uri, sender.uri):
+        return NOTHING
     boost_id = new_id(min(activity.published_ms or now, now))
     if not reactions.put_reaction(db, "boost", id_=boost_id, actor_id=sender.id, work_id=work.id, uri=activity.uri):
-        return
+        return NOTHING
     place_boost(db, boost_id=boost_id, work=work, booster=sender)
     notifications.notify(
         db, id_=new_id(now), actor_id=work.actor_id, kind=NotificationKind.BOOST, from_actor_id=sender.id, work_id=work.id
     )
+    return NOTHING
 
 
 def _may_boost(work: Work) -> bool:

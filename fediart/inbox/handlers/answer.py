@@ -8,6 +8,7 @@ from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow
+from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
 from fediart.storage import actors, follows, timelines
 from fediart.storage.follows import follow_of_uri
@@ -23,19 +24,15 @@ def _asked(db: Connection, sender: Actor, activity: ParsedActivity) -> Follow | 
     return follows.follow_between(db, asker.id, sender.id) if asker is not None and asker.is_local else None
 
 
-async def handle_accept(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
-    def act(db: Connection) -> None:
-        follow = _asked(db, sender, activity)
-        if follow is not None and follows.accept_follow(db, follow.follower_id, follow.followee_id):
-            timelines.fill_from(db, follow.follower_id, sender.id)
-
-    await instance.storage.write(act)
+def handle_accept(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, _now: int) -> Done:
+    follow = _asked(db, sender, activity)
+    if follow is not None and follows.accept_follow(db, follow.follower_id, follow.followee_id):
+        timelines.fill_from(db, follow.follower_id, sender.id)
+    return NOTHING
 
 
-async def handle_reject(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
-    def act(db: Connection) -> None:
-        follow = _asked(db, sender, activity)
-        if follow is not None and follows.drop_follow(db, follow.follower_id, follow.followee_id):
-            timelines.take_author(db, follow.follower_id, sender.id)
-
-    await instance.storage.write(act)
+def handle_reject(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, _now: int) -> Done:
+    follow = _asked(db, sender, activity)
+    if follow is not None and follows.drop_follow(db, follow.follower_id, follow.followee_id):
+        timelines.take_author(db, follow.follower_id, sender.id)
+    return NOTHING

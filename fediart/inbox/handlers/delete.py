@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from sqlalchemy import Connection
 
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
+from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
-from fediart.storage import actors, works
+from fediart.storage import actors, follows, works
 
-BATCH = 200
+BATCH = 40
 
 
-async def handle_delete(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+def handle_delete(
+    db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int
+) -> Done | Later:
     if activity.object_uri is None or not same_host(activity.object_uri, sender.uri):
-        return
+        return NOTHING
     if activity.object_uri == sender.uri:
-        instance.signers.forget(sender.uri)
-        while names := await instance.storage.write(_remove_some, sender, instance.clock()):
-            await _discard(instance, names)
-        return
-    await _discard(instance, await instance.storage.write(_remove, sender, activity.object_uri, instance.clock()))
+        return partial(_remove_actor, instance, sender)
+    return Done(discard=tuple(_remove(db, sender, activity.object_uri, now)))
+
+
+async def _remove_actor(instance: Instance, sender: Actor) -> Done:
+    """Part of an account's works at a time, so that others can write in between."""
+    instance.signers.forget(sender.uri)
+    names: list[str] = []
+    while True:
+        found, unused = await instance.storage.write(_remove_some, sender, instance.clock())
+        names += unused
+        if not found:
+            return Done(discard=tuple(names))
 
 
 def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
@@ -36,19 +47,12 @@ def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
     return works.remove_work(db, work, sender.uri, now)[0]
 
 
-def _remove_some(db: Connection, sender: Actor, now: int) -> list[str]:
-    """Part of an account's works at a time, so that others can write in between. [] when nothing is left."""
+def _remove_some(db: Connection, sender: Actor, now: int) -> tuple[int, list[str]]:
+    """(how many works were removed, names of files that are unused now)."""
     actors.change_actor(db, sender.id, gone=True)
+    follows.drop_follows_of(db, sender.id)
     names: list[str] = []
     found = works.works_of(db, sender.id, sender.id, limit=BATCH)
     for shown in found:
         names += works.remove_work(db, shown.work, sender.uri, now)[0]
-    return names or ([""] if found else [])
-
-
-async def _discard(instance: Instance, names: list[str]) -> None:
-    def remove() -> None:
-        for name in filter(None, names):
-            instance.files.discard(name)
-
-    await asyncio.to_thread(remove)
+    return len(found), names

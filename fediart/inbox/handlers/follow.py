@@ -9,20 +9,16 @@ from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow, FollowState
 from fediart.domain.notifications import NotificationKind
 from fediart.ids import new_id
+from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import answer_follow
 from fediart.storage import actors, follows, notifications
 
 
-async def handle_follow(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
-    await instance.storage.write(_follow, instance, sender, activity, instance.clock())
-    instance.wake(DELIVERY)
-
-
-def _follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, now: int) -> None:
+def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     target = actors.actor_by_uri(db, activity.object_uri or "")
     if target is None or not target.is_local or target.kind != "Person":
-        return
+        return NOTHING
     before = follows.follow_between(db, sender.id, target.id)
     state = FollowState.REQUESTED if target.locked else FollowState.ACCEPTED
     if before is not None and before.state == FollowState.ACCEPTED:
@@ -34,3 +30,4 @@ def _follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedA
         )
     if state == FollowState.ACCEPTED:
         answer_follow(db, instance.identifiers, target, sender, activity.raw, now, accept=True)
+    return Done(wake=(DELIVERY,))

@@ -1,30 +1,68 @@
-"""Notes of others become works of ours: judged whether they concern anybody here, sanitised, stored, placed."""
+"""Notes of others become works of ours: read and sanitised, judged whether they concern anybody here, stored, placed."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
 from fediart.activitypub.addressing import read_visibility
-from fediart.activitypub.identifiers import Identifiers, host_of, is_web_uri
-from fediart.activitypub.vocabulary import ParsedNote
+from fediart.activitypub.identifiers import host_of, is_web_uri
+from fediart.activitypub.parsers.note import parse_note
+from fediart.activitypub.vocabulary import ParsedActivity, ParsedAttachment, ParsedNote
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Mention, Work, WorkState
+from fediart.errors import ParseError
 from fediart.ids import new_id
+from fediart.instance import Instance
 from fediart.remote.bring_home import put_remote_image
-from fediart.storage import actors, follows, notifications, works
+from fediart.remote.fetch import fetch_document
+from fediart.storage import actors, follows, images, notifications, works
 from fediart.text.sanitise import clean_html, clean_name, plain_text
 from fediart.timeline.place import place_work
 
 MAX_PICTURES = 16
 
 
+@dataclass(frozen=True, slots=True)
+class ReadNote:
+    """A note that was understood and sanitised. `words`: the columns of a work that say what it says."""
+
+    note: ParsedNote
+    words: dict[str, Any]
+    mentions: tuple[Mention, ...]
+    pictures: tuple[ParsedAttachment, ...]
+
+
+def read_note(document: dict[str, Any]) -> ReadNote:
+    """Pure, and no work for an event loop: sanitising may take some 20 ms. Raises ParseError."""
+    note = parse_note(document)
+    pictures = tuple(picture for picture in note.attachments if is_web_uri(picture.url))[:MAX_PICTURES]
+    return ReadNote(note, _words(note), tuple(_mentions(note)), pictures)
+
+
+def read_embedded(activity: ParsedActivity) -> ReadNote | None:
+    """The note inside a Create or Update; None when only its id is there, or when it is no note."""
+    document = activity.object
+    if document is None or "attributedTo" not in document:
+        return None
+    return read_note(document)
+
+
+async def fetch_note(instance: Instance, activity: ParsedActivity) -> ReadNote:
+    """The note an activity names, from its own server. Raises ParseError, RemoteError."""
+    if activity.object_uri is None or instance.identifiers.pretends_local(activity.object_uri):
+        raise ParseError("This activity has no object.")
+    return read_note(await fetch_document(instance.client, activity.object_uri, instance.sign_as_instance))
+
+
 def concerns_us(db: Connection, author: Actor, note: ParsedNote) -> bool:
     """Is its author followed from here, is somebody here addressed, or does it answer something we have?"""
-    if follows.local_followers(db, author.id):
+    if follows.has_local_followers(db, author.id):
         return True
     named = actors.actors_by_uri(db, [*note.to, *note.cc])
     if any(actor.is_local for actor in named.values()):
@@ -43,38 +81,35 @@ def shown_content(note: ParsedNote) -> str:
     return heading + body
 
 
-def keep_note(db: Connection, ids: Identifiers, author: Actor, note: ParsedNote, now: int) -> Work | None:
+def keep_note(db: Connection, author: Actor, read: ReadNote, now: int) -> Work | None:
     """Store a note and show it to whom it is for. None when it was here before, or was deleted already."""
-    if works.work_by_uri(db, note.uri) is not None or works.has_tombstone(db, note.uri, author.uri):
-        return None
+    note = read.note
     published = min(note.published_ms or now, now)
+    work_id = works.free_id(db, note.uri, author.uri, new_id(published))
+    if work_id is None:
+        return None
     parent = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to else None
-    work_id = new_id(published)
-    while works.work_by_id(db, work_id) is not None:
-        work_id = new_id(published)
-    works.insert_work(
-        db,
-        {
-            "id": work_id,
-            "uri": note.uri,
-            "url": note.url or note.uri,
-            "actor_id": author.id,
-            "state": WorkState.PUBLISHED,
-            "visibility": read_visibility(note.to, note.cc, author.followers_uri),
-            "in_reply_to_uri": note.in_reply_to,
-            "in_reply_to_id": parent.id if parent else None,
-            "published_at": published,
-            "arrived_at": now,
-            **_words(note),
-        },
-        to=note.to,
-        cc=note.cc,
-        tags=note.hashtags,
-        mentions=_mentions(note),
+    work = Work(
+        id=work_id,
+        uri=note.uri,
+        url=note.url or note.uri,
+        actor_id=author.id,
+        state=WorkState.PUBLISHED,
+        visibility=read_visibility(note.to, note.cc, author.followers_uri),
+        in_reply_to_uri=note.in_reply_to,
+        in_reply_to_id=parent.id if parent else None,
+        published_at=published,
+        edited_at=None,
+        arrived_at=now,
+        source="",
+        problem="",
+        likes=0,
+        boosts=0,
+        replies=0,
+        **read.words,
     )
-    work = works.work_by_id(db, work_id)
-    assert work is not None  # inserted just above
-    _keep_pictures(db, work, author, note, now)
+    works.insert_whole(db, work, to=note.to, cc=note.cc, tags=note.hashtags, mentions=read.mentions)
+    _keep_pictures(db, work, author, list(enumerate(read.pictures)), now)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
@@ -85,7 +120,7 @@ def keep_note(db: Connection, ids: Identifiers, author: Actor, note: ParsedNote,
 
 def _words(note: ParsedNote) -> dict[str, Any]:
     # On other servers a summary is a content warning; of an article it is a summary.
-    warning = plain_text(note.summary)[:500] if note.kind in ("Note", "Question", "Image") else ""
+    warning = plain_text(note.summary)[:500] if note.summary and note.kind in ("Note", "Question", "Image") else ""
     return {
         "content": shown_content(note),
         "warning": warning,
@@ -103,10 +138,8 @@ def _mentions(note: ParsedNote) -> list[Mention]:
     return found
 
 
-def _keep_pictures(db: Connection, work: Work, author: Actor, note: ParsedNote, now: int) -> None:
-    for position, picture in enumerate(note.attachments[:MAX_PICTURES]):
-        if not is_web_uri(picture.url):
-            continue
+def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[tuple[int, ParsedAttachment]], now: int) -> None:
+    for position, picture in placed:
         put_remote_image(
             db,
             new_id(now),
@@ -139,8 +172,26 @@ def _notify(db: Connection, work: Work, note: ParsedNote, now: int) -> None:
             )
 
 
-def change_note(db: Connection, work: Work, author: Actor, note: ParsedNote, now: int) -> None:
-    """An edit: new words. Who it was addressed to stays as it was first said."""
-    works.change_work(db, work.id, edited_at=min(note.updated_ms or now, now), **_words(note))
+def change_note(db: Connection, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:
+    """An edit: new words and pictures. Who it was addressed to stays as it was first said.
+
+    Returns names of files that no row names any more.
+    """
+    works.change_work(db, work.id, edited_at=min(read.note.updated_ms or now, now), **read.words)
     to, cc = works.addresses_of(db, work.id)
-    works.put_surroundings(db, work.id, to=to, cc=cc, tags=note.hashtags, mentions=_mentions(note))
+    works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.note.hashtags, mentions=read.mentions)
+    return _change_pictures(db, work, author, read, now)
+
+
+def _change_pictures(db: Connection, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:
+    """A picture is the same one when its address is; its description and place may be new."""
+    held = {shown.image.remote_url: shown.image for shown in images.images_of_works(db, [work.id]).get(work.id, [])}
+    added = []
+    for position, picture in enumerate(read.pictures):
+        image = held.pop(picture.url, None)
+        if image is None:
+            added.append((position, picture))
+        elif (image.alt, image.position) != (picture.alt, position):
+            images.change_image(db, image.id, alt=picture.alt, position=position)
+    _keep_pictures(db, work, author, added, now)
+    return images.drop_images(db, [image.id for image in held.values()])[0]

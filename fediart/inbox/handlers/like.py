@@ -8,19 +8,17 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
 from fediart.ids import new_id
+from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
 from fediart.storage import notifications, reactions, works
 
 
-async def handle_like(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
-    await instance.storage.write(_like, sender, activity, instance.clock())
-
-
-def _like(db: Connection, sender: Actor, activity: ParsedActivity, now: int) -> None:
+def handle_like(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     work = works.work_by_uri(db, activity.object_uri or "")
     if work is None or not works.may_see(db, work.id, sender.id) or works.has_tombstone(db, activity.uri, sender.uri):
-        return
+        return NOTHING
     if reactions.put_reaction(db, "like", id_=new_id(now), actor_id=sender.id, work_id=work.id, uri=activity.uri):
         notifications.notify(
             db, id_=new_id(now), actor_id=work.actor_id, kind=NotificationKind.LIKE, from_actor_id=sender.id, work_id=work.id
         )
+    return NOTHING

@@ -9,23 +9,21 @@ from sqlalchemy import Connection
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
+from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
 from fediart.storage import actors, follows, reactions, timelines, works
 
 
-async def handle_undo(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
-    await instance.storage.write(_undo, sender, activity, instance.clock())
-
-
-def _undo(db: Connection, sender: Actor, activity: ParsedActivity, now: int) -> None:
+def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     inner = activity.object or {}
     if fields.uri(inner.get("actor")) not in (None, sender.uri):
-        return
+        return NOTHING
     kind = fields.kind(inner.get("type"))
     tried = [_UNDO[kind]] if kind in _UNDO else list(dict.fromkeys(_UNDO.values()))
     target = fields.uri(inner.get("object"))
     if not any(undo(db, sender, activity.object_uri, target) for undo in tried) and activity.object_uri is not None:
         works.put_tombstone(db, activity.object_uri, sender.uri, now)  # what it undoes may still be on the way
+    return NOTHING
 
 
 def _unfollow(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import Connection
 
 from fediart.activitypub.parsers.actor import KINDS
-from fediart.activitypub.vocabulary import ParsedActivity, ParsedNote
+from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
-from fediart.inbox.handlers.create import noted
-from fediart.inbox.handlers.keep_note import change_note
+from fediart.errors import ParseError
+from fediart.inbox.handlers.keep_note import ReadNote, change_note, fetch_note
+from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
 from fediart.storage import works
 
 
-async def handle_update(instance: Instance, sender: Actor, activity: ParsedActivity) -> None:
+def handle_update(
+    db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, read: ReadNote | None, now: int
+) -> Done | Later:
     kind = activity.object.get("type") if activity.object else None
     if activity.object_uri == sender.uri or kind in KINDS:
-        # Asked of its server, so that only what it says now counts.
-        await bring_actor(instance.seeker, sender.uri, refresh=True)
-        return
-    note = await noted(instance, sender, activity)
-    await instance.storage.write(_change, sender, note, instance.clock())
+        return partial(_refresh, instance, sender)
+    if activity.object_uri is None or works.work_by_uri(db, activity.object_uri) is None:
+        return NOTHING
+    if read is None:
+        return partial(_fetch_first, instance, sender, activity)
+    return _change(db, sender, read, now)
 
 
-def _change(db: Connection, sender: Actor, note: ParsedNote, now: int) -> None:
+async def _refresh(instance: Instance, sender: Actor) -> Done:
+    """A profile is asked of its server, so that only what it says now counts."""
+    await bring_actor(instance.seeker, sender.uri, refresh=True)
+    return NOTHING
+
+
+async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
+    read = await fetch_note(instance, activity)
+    return await instance.storage.write(_change, sender, read, instance.clock())
+
+
+def _change(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
+    note = read.note
+    if note.attributed_to != sender.uri:
+        raise ParseError("This post is by somebody else.")
     work = works.work_by_uri(db, note.uri)
     if work is None or work.actor_id != sender.id:
-        return
+        return NOTHING
     if work.edited_at is not None and note.updated_ms is not None and note.updated_ms < work.edited_at:
-        return  # an older edit that came late
-    change_note(db, work, sender, note, now)
+        return NOTHING  # an older edit that came late
+    return Done(wake=("bring_image",), discard=tuple(change_note(db, work, sender, read, now)))
