@@ -1,0 +1,1 @@
+"""What fediart costs, measured: each file is one question, run by `python -m benchmarks.NAME`. See README.md here."""
