@@ -58,6 +58,8 @@ class Instance:
     """One for each crew of the runner of jobs."""
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     signers: Signers = field(default_factory=Signers)
+    accepted_at: float = -1.0
+    """When an inbox took its last activity, on the monotonic clock."""
 
     def alarm(self, crew: str) -> asyncio.Event:
         """What the crew of this name sleeps on: a kind of job, or DELIVERY."""

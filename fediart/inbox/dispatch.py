@@ -8,6 +8,7 @@ finished outside of the transaction. Its job is removed in the transaction that 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ log = structlog.get_logger("fediart.inbox")
 
 KIND = "arrival"
 LANES, BATCH, LEASE_MS, TRIES = 64, 64, 120_000, 12
+PATIENCE_S, BURST_S = 1.0, 0.03
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 5_000, 2 * 3600 * 1000
 
 
@@ -98,6 +100,7 @@ class Handling:
 
     async def work_lane(self, rows: list[Row[Any]]) -> None:
         waiting = await asyncio.to_thread(_read_all, rows)
+        await self._let_accepting_go_first()
         while waiting:
             handled, done, stopped = await self._instance.storage.write(self._handle, waiting)
             await self._follow_up(done)
@@ -109,6 +112,12 @@ class Handling:
                 ids = [arrival.row.id for arrival in waiting]
                 await self._instance.storage.write(leases.give_back, jobs, ids, lease=self._lease)
                 return
+
+    async def _let_accepting_go_first(self) -> None:
+        """A sender that waits too long sends again, a home that waits a moment loses nothing: during a burst, up to a second."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end and time.monotonic() - self._instance.accepted_at < BURST_S:
+            await asyncio.sleep(BURST_S)
 
     def _handle(self, db: Connection, arrivals: list[_Arrival]) -> tuple[int, list[Done], _Stopped | None]:
         """Do as many as need nothing but the database. Returns how many those were, and why the next one was not."""

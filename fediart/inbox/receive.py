@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,6 +63,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
     except Unavailable as problem:
         return Receipt(503, problem.message, retry_after=300)
     if fresh:
+        instance.accepted_at = time.monotonic()
         instance.wake("arrival")
     return ACCEPTED
 

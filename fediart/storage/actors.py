@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownActor, Visibility, WorkState
@@ -31,8 +31,12 @@ def actor_by_id(db: Connection, id_: int) -> Actor | None:
     return _one(db, actors.c.id == id_)
 
 
+_BY_URI = select(*PUBLIC_COLUMNS).where(actors.c.uri == bindparam("uri"))
+
+
 def actor_by_uri(db: Connection, uri: str) -> Actor | None:
-    return _one(db, actors.c.uri == uri)
+    row = db.execute(_BY_URI, {"uri": uri}).first()
+    return actor_of(row) if row else None
 
 
 def actor_by_key_id(db: Connection, key_id: str) -> Actor | None:

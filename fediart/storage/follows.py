@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from fediart.domain.follows import Follow, FollowState, Relationship
 from fediart.domain.works import ShownActor
 from fediart.storage.actors import shown_actors
-from fediart.storage.tables import accounts, actors, follows
+from fediart.storage.tables import actors, follows
 
 _COLUMNS = tuple(follows.c[name] for name in Follow.__dataclass_fields__)
 
@@ -42,21 +42,16 @@ def show_boosts(db: Connection, follower_id: int, followee_id: int, on: bool) ->
     )
 
 
+# Asked with every arrival, so put together once.
+_LOCAL_FOLLOWERS = text(
+    "SELECT follows.follower_id, follows.show_boosts FROM follows JOIN accounts ON accounts.actor_id = follows.follower_id "
+    "WHERE follows.followee_id = :actor_id AND follows.state = 'accepted'"
+)
+
+
 def local_followers(db: Connection, actor_id: int, *, of_boosts: bool = False) -> list[int]:
     """Local actors whose accepted follow brings this actor's works (or boosts) into their home."""
-    joined = follows.join(accounts, accounts.c.actor_id == follows.c.follower_id)
-    query = (
-        select(follows.c.follower_id).select_from(joined).where(follows.c.followee_id == actor_id, follows.c.state == "accepted")
-    )
-    if of_boosts:
-        query = query.where(follows.c.show_boosts)
-    return list(db.execute(query).scalars())
-
-
-def has_local_followers(db: Connection, actor_id: int) -> bool:
-    joined = follows.join(accounts, accounts.c.actor_id == follows.c.follower_id)
-    held = (follows.c.followee_id == actor_id, follows.c.state == "accepted")
-    return db.execute(select(follows.c.id).select_from(joined).where(*held).limit(1)).first() is not None
+    return [row[0] for row in db.execute(_LOCAL_FOLLOWERS, {"actor_id": actor_id}) if row[1] or not of_boosts]
 
 
 def drop_follows_of(db: Connection, actor_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, select, text, update
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage import images as image_rows
@@ -35,8 +35,11 @@ def work_by_id(db: Connection, work_id: int) -> Work | None:
     return work_from(row) if row else None
 
 
+_BY_URI = select(*WORK_COLUMNS).where(works.c.uri == bindparam("uri"))
+
+
 def work_by_uri(db: Connection, uri: str) -> Work | None:
-    row = db.execute(select(*WORK_COLUMNS).where(works.c.uri == uri)).first()
+    row = db.execute(_BY_URI, {"uri": uri}).first()
     return work_from(row) if row else None
 
 
@@ -200,11 +203,14 @@ _IS_NEW = text(
 )
 
 
+_INSERT, _INSERT_ADDRESSES = insert(works), insert(work_addresses)
+
+
 def insert_whole(
     db: Connection, work: Work, *, to: Iterable[str], cc: Iterable[str], tags: Iterable[str], mentions: Sequence[Mention]
 ) -> None:
     """A new work as it is."""
-    db.execute(insert(works), {name: getattr(work, name) for name in Work.__dataclass_fields__})
+    db.execute(_INSERT, {name: getattr(work, name) for name in Work.__dataclass_fields__})
     _insert_surroundings(db, work.id, to=to, cc=cc, tags=tags, mentions=mentions)
 
 
@@ -234,7 +240,7 @@ def _insert_surroundings(
 ) -> None:
     parts = dict.fromkeys(cc, "cc") | dict.fromkeys(to, "to")
     if parts:
-        db.execute(insert(work_addresses), [{"work_id": work_id, "uri": uri, "part": part} for uri, part in parts.items()])
+        db.execute(_INSERT_ADDRESSES, [{"work_id": work_id, "uri": uri, "part": part} for uri, part in parts.items()])
     if named := {tag.lower() for tag in tags}:
         db.execute(insert(work_tags), [{"work_id": work_id, "tag": tag} for tag in sorted(named)])
     if people := {mention.uri: mention for mention in mentions}:
@@ -307,9 +313,11 @@ def has_tombstone(db: Connection, uri: str, actor_uri: str | None = None) -> boo
     return db.execute(query).first() is not None
 
 
+_ADOPT = text("UPDATE works SET in_reply_to_id = :id WHERE in_reply_to_uri = :uri AND in_reply_to_id IS NULL")
+
+
 def adopt_replies(db: Connection, uri: str, work_id: int) -> None:
     """Answers that arrived before the work they answer find it now."""
-    orphans = and_(works.c.in_reply_to_uri == uri, works.c.in_reply_to_id.is_(None))
-    found = db.execute(update(works).where(orphans).values(in_reply_to_id=work_id)).rowcount
+    found = db.execute(_ADOPT, {"uri": uri, "id": work_id}).rowcount
     if found:
         count_change(db, work_id, replies=found)

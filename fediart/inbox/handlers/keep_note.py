@@ -62,7 +62,7 @@ async def fetch_note(instance: Instance, activity: ParsedActivity) -> ReadNote:
 
 def concerns_us(db: Connection, author: Actor, note: ParsedNote) -> bool:
     """Is its author followed from here, is somebody here addressed, or does it answer something we have?"""
-    if follows.has_local_followers(db, author.id):
+    if follows.local_followers(db, author.id):
         return True
     named = actors.actors_by_uri(db, [*note.to, *note.cc])
     if any(actor.is_local for actor in named.values()):
