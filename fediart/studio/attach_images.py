@@ -11,21 +11,18 @@ from fediart.domain.images import Purpose
 from fediart.domain.works import MAX_IMAGES, WorkState
 from fediart.errors import BadInput
 from fediart.instance import Instance
-from fediart.storage import images, works
+from fediart.storage import images
+from fediart.studio.publish_work import own_work
 
 
-async def attach_images(instance: Instance, account: Account, work_id: int | None, image_ids: Sequence[int]) -> None:
-    """`work_id` None: take them off their draft. Raises BadInput when one is not the artist's, or is on a work already."""
+async def attach_images(instance: Instance, account: Account, work_id: int, image_ids: Sequence[int]) -> None:
+    """Raises BadInput, and attaches none, when one is not the artist's, or is on another work already."""
     if len(image_ids) > MAX_IMAGES:
         raise BadInput(f"A work has at most {MAX_IMAGES} pictures.")
 
     def act(db: Connection) -> None:
         for position, image_id in enumerate(dict.fromkeys(image_ids)):
             shown = images.image_of(db, image_id, account.actor_id)
-            if work_id is None:
-                if shown is not None and _is_on_a_draft(db, shown.image.work_id):
-                    images.change_image(db, image_id, work_id=None)
-                continue
             if shown is None or shown.image.purpose != Purpose.WORK or shown.image.work_id not in (None, work_id):
                 raise BadInput(f"The picture {image_id} is not there, or belongs to another work.")
             images.change_image(db, image_id, work_id=work_id, position=position)
@@ -33,6 +30,13 @@ async def attach_images(instance: Instance, account: Account, work_id: int | Non
     await instance.storage.write(act)
 
 
-def _is_on_a_draft(db: Connection, work_id: int | None) -> bool:
-    work = works.work_by_id(db, work_id) if work_id is not None else None
-    return work is not None and work.state == WorkState.DRAFT
+async def detach_images(instance: Instance, account: Account, work_id: int) -> None:
+    """Take the pictures off a draft of the artist's; they can be attached again."""
+
+    def act(db: Connection) -> None:
+        work = own_work(db, account, work_id)
+        if work.state == WorkState.DRAFT:
+            for shown in images.images_of_works(db, [work_id]).get(work_id, []):
+                images.change_image(db, shown.image.id, work_id=None)
+
+    await instance.storage.write(act)

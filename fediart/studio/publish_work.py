@@ -32,13 +32,18 @@ class Draft:
 
 
 async def start_draft(instance: Instance, account: Account, draft: Draft | None = None) -> int:
-    """An empty draft (or a filled one). Returns its id, which changes when it is published."""
-    work_id = await instance.storage.write(
-        _insert_draft, account.actor_id, new_id(instance.clock()), instance.identifiers.base_url
-    )
-    if draft is not None:
-        await save_draft(instance, account, work_id, draft)
-    return work_id
+    """An empty draft (or a filled one). Returns its id, which changes when it is published.
+
+    Raises NotFound, and leaves no draft, when what it answers is not there for this artist.
+    """
+
+    def act(db: Connection) -> int:
+        work_id = _insert_draft(db, account.actor_id, new_id(instance.clock()), instance.identifiers.base_url)
+        if draft is not None:
+            _save_draft(db, account, work_id, draft)
+        return work_id
+
+    return await instance.storage.write(act)
 
 
 def _insert_draft(db: Connection, actor_id: int, work_id: int, base_url: str) -> int:
@@ -69,25 +74,25 @@ def check_draft(draft: Draft) -> None:
 
 async def save_draft(instance: Instance, account: Account, work_id: int, draft: Draft) -> None:
     """Keep what was typed, also when it is too long to be published."""
+    await instance.storage.write(_save_draft, account, work_id, draft)
 
-    def act(db: Connection) -> None:
-        work = own_work(db, account, work_id)
-        if work.state != WorkState.DRAFT:
-            raise BadInput("This work is on its way already. Open it to edit it.")
-        parent = _parent(db, account.actor_id, draft.in_reply_to_id)
-        works.change_work(
-            db,
-            work_id,
-            source=draft.text[: MAX_TEXT * 4],
-            warning=draft.warning[: MAX_WARNING * 4],
-            sensitive=draft.sensitive or bool(draft.warning.strip()),
-            visibility=draft.visibility,
-            language=draft.language,
-            in_reply_to_id=parent.id if parent else None,
-            in_reply_to_uri=parent.uri if parent else None,
-        )
 
-    await instance.storage.write(act)
+def _save_draft(db: Connection, account: Account, work_id: int, draft: Draft) -> None:
+    work = own_work(db, account, work_id)
+    if work.state != WorkState.DRAFT:
+        raise BadInput("This work is on its way already. Open it to edit it.")
+    parent = _parent(db, account.actor_id, draft.in_reply_to_id)
+    works.change_work(
+        db,
+        work_id,
+        source=draft.text[: MAX_TEXT * 4],
+        warning=draft.warning[: MAX_WARNING * 4],
+        sensitive=draft.sensitive or bool(draft.warning.strip()),
+        visibility=draft.visibility,
+        language=draft.language,
+        in_reply_to_id=parent.id if parent else None,
+        in_reply_to_uri=parent.uri if parent else None,
+    )
 
 
 def _parent(db: Connection, viewer: int, work_id: int | None) -> Work | None:

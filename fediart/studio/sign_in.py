@@ -10,13 +10,49 @@ from fediart.instance import Instance, token_hash
 from fediart.storage import accounts
 from fediart.studio.passwords import hash_password, password_fits
 
-SCOPES = frozenset({"read", "write", "follow", "push"})
+SCOPES: dict[str, tuple[str, ...]] = {
+    "read": (
+        "accounts",
+        "blocks",
+        "bookmarks",
+        "favourites",
+        "filters",
+        "follows",
+        "lists",
+        "mutes",
+        "notifications",
+        "search",
+        "statuses",
+    ),
+    "write": (
+        "accounts",
+        "blocks",
+        "bookmarks",
+        "conversations",
+        "favourites",
+        "filters",
+        "follows",
+        "lists",
+        "media",
+        "mutes",
+        "notifications",
+        "reports",
+        "statuses",
+    ),
+    "follow": (),
+    "push": (),
+}
+"""What a token may be given, and the parts of it. https://docs.joinmastodon.org/api/oauth-scopes/"""
+
+
+def meant_username(typed: str) -> str:
+    """The one spelling of what is typed as a username: `@Mira@art.example` means mira."""
+    return typed.strip().lower().removeprefix("@").split("@")[0]
 
 
 async def sign_in(instance: Instance, username: str, password: str, user_agent: str) -> str:
     """A new session's token. The answer to a wrong name and to a wrong password is the same."""
-    name = username.strip().lower().removeprefix("@").split("@")[0]
-    account = await instance.storage.read(accounts.account_named, name)
+    account = await instance.storage.read(accounts.account_named, meant_username(username))
     if not await password_fits(instance, account.password_hash if account else None, password) or account is None:
         raise SignInNeeded("This username and password do not fit together.")
     token = secrets.token_urlsafe(32)
@@ -46,10 +82,13 @@ async def put_password(instance: Instance, account: Account, new: str, *, sessio
 async def grant_token(instance: Instance, username: str, scopes: str, name: str) -> str:
     """A token for a client program."""
     wanted = scopes.split()
-    unknown = [scope for scope in wanted if scope.split(":")[0] not in SCOPES]
+    known = {*SCOPES, *(f"{whole}:{part}" for whole, parts in SCOPES.items() for part in parts)}
+    unknown = [scope for scope in wanted if scope not in known]
     if unknown or not wanted:
-        raise BadInput(f"Unknown scope {', '.join(unknown) or '(none)'}. Known: {', '.join(sorted(SCOPES))}.")
-    account = await instance.storage.read(accounts.account_named, username.lower())
+        raise BadInput(
+            f"Unknown scope {', '.join(unknown) or '(none)'}. Known: {', '.join(sorted(SCOPES))}, and parts like write:media."
+        )
+    account = await instance.storage.read(accounts.account_named, meant_username(username))
     if account is None:
         raise NotFound(f"There is no account {username} here.")
     token = secrets.token_urlsafe(32)

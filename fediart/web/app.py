@@ -14,9 +14,10 @@ from fediart.web import errors, health, media
 from fediart.web.activitypub.inbox import InboxFirst
 from fediart.web.activitypub.routes import activitypub_routes
 from fediart.web.api.answers import CORS
+from fediart.web.api.repeats import Repeats
 from fediart.web.api.routes import api_routes
 from fediart.web.pages.routes import page_routes
-from fediart.web.security import Shield
+from fediart.web.security import PasswordLimits, Shield
 
 
 class _Preflight:
@@ -51,5 +52,7 @@ def create_app(instance: Instance) -> ASGIApp:
         },
     )
     app.state.instance = instance
+    app.state.password_limits = PasswordLimits()
+    app.state.repeats = Repeats()
     app.router.redirect_slashes = False
     return InboxFirst(Shield(_Preflight(app), instance), instance)

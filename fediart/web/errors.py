@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from fediart.errors import FediartError, TooMany
 from fediart.web.api.answers import CORS
@@ -45,4 +45,8 @@ async def on_http_error(request: Request, problem: Exception) -> Response:
 
 async def on_crash(request: Request, problem: Exception) -> Response:
     log.error("request.crashed", path=request.url.path, method=request.method, exc_info=problem)
-    return await _tell(request, 500, "Something went wrong here. It was written to the log; please try again.")
+    message = "Something went wrong here. It was written to the log; please try again."
+    try:
+        return await _tell(request, 500, message)
+    except Exception:  # a door: when the database is away, the page about it cannot be drawn either
+        return PlainTextResponse(message, 500)

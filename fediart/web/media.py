@@ -7,12 +7,12 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from fediart.errors import NotFound
+from fediart.errors import NotFound, SignInNeeded
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.media.files import MEDIA_TYPES
 from fediart.storage import images
-from fediart.web.api.auth import grant
+from fediart.web.api.auth import allows, grant
 from fediart.web.security import FILE_POLICY, signed_in
 
 IN_ONE_READ = 1 << 20
@@ -48,13 +48,21 @@ async def media(request: Request) -> Response:
         raise NotFound(NOT_HERE) from None
 
 
+async def _reader(request: Request) -> int | None:
+    """The actor for whom a client program may read. A token that is not valid is nobody's: this route tells no difference."""
+    try:
+        held = await grant(request)
+    except SignInNeeded:
+        return None
+    return held.actor_id if held is not None and allows(held.scopes, "read") else None
+
+
 async def original(request: Request) -> Response:
     """What an artist uploaded, to that artist alone; for everybody else it does not exist."""
     instance: Instance = request.app.state.instance
     image_id = parse_id(request.path_params["image_id"])
     account = await signed_in(request)
-    held = await grant(request) if account is None else None
-    actor_id = account.actor_id if account is not None else (held.actor_id if held is not None else None)
+    actor_id = account.actor_id if account is not None else await _reader(request)
     shown = await instance.storage.read(images.image_of, image_id, actor_id) if image_id and actor_id else None
     if shown is None or shown.image.vault_key is None:
         raise NotFound(NOT_HERE)

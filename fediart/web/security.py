@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,7 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fediart.domain.actors import Account
-from fediart.errors import NotAllowed, TooMany
+from fediart.domain.works import MAX_IMAGES
+from fediart.errors import NotAllowed, TooLarge, TooMany
 from fediart.instance import Instance, token_hash
 from fediart.storage import accounts
 
@@ -29,7 +30,10 @@ PAGE_POLICY = (
 )
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
-_ALWAYS = {
+FORM_BYTES = 4_000_000
+"""What a form without pictures, or a JSON body, may have. The inboxes have a bound of their own."""
+
+ALWAYS = {
     "x-robots-tag": "noai, noimageai",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -38,7 +42,7 @@ _ALWAYS = {
 
 
 class Shield:
-    """The outermost layer: request id, host check, security headers on every response."""
+    """The outermost layer: request id, host check, security headers on every response, a bound on what is sent to us."""
 
     def __init__(self, app: ASGIApp, instance: Instance) -> None:
         self._app = app
@@ -47,6 +51,7 @@ class Shield:
         if base.hostname in ("localhost", "127.0.0.1", "::1"):
             self._hosts |= {f"{name}:{base.port}" if base.port else name for name in LOOPBACK}
         self._is_https = base.scheme == "https"
+        self._upload_bytes = instance.config.media.upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +64,7 @@ class Shield:
         async def shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
+                for name, value in ALWAYS.items():
                     headers[name] = value
                 headers["x-request-id"] = request_id
                 headers.setdefault("content-security-policy", PAGE_POLICY)
@@ -71,7 +76,31 @@ class Shield:
         if host not in self._hosts:
             await PlainTextResponse("This server does not answer under this name.", 421)(scope, receive, shielded)
             return
-        await self._app(scope, receive, shielded)
+        await self._app(scope, _bounded(receive, _most_bytes(scope["path"], self._upload_bytes)), shielded)
+
+
+def _most_bytes(path: str, upload_bytes: int) -> int:
+    """How much a request to this path may carry: words, and pictures where pictures are taken."""
+    if path.startswith("/compose/"):
+        return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
+    if path == "/settings/profile" or path.startswith(("/api/v1/media", "/api/v2/media")):
+        return FORM_BYTES + 2 * upload_bytes
+    return FORM_BYTES
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Raises TooLarge into whoever reads on, so that nobody fills the disk with a form."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise TooLarge(f"More than {most / 1e6:.0f} MB were sent at once, which is more than this page takes.")
+        return message
+
+    return counted
 
 
 # ---------------------------------------------------------------------------------------------- sessions and forms
@@ -85,10 +114,11 @@ def cookie_name(instance: Instance) -> str:
 
 
 def put_session(response: Response, instance: Instance, token: str) -> None:
+    """An empty token takes the cookie away."""
     response.set_cookie(
         cookie_name(instance),
         token,
-        max_age=accounts.SESSION_MS // 1000,
+        max_age=accounts.SESSION_MS // 1000 if token else 0,
         path="/",
         secure=instance.config.base_url.startswith("https:"),
         httponly=True,
@@ -115,6 +145,9 @@ def form_token(request: Request) -> str:
     instance: Instance = request.app.state.instance
     cookie = request.cookies.get(cookie_name(instance) + "-form")
     held: str = session_token(request) or cookie or str(getattr(request.state, "form_cookie", ""))
+    if not held:
+        # Without a cookie there is no browser this form could belong to: a token of the empty one would be everybody's.
+        return ""
     return hmac.new(instance.derived_key("forms"), held.encode(), hashlib.sha256).hexdigest()
 
 
@@ -126,7 +159,8 @@ def check_form(request: Request, token: str) -> None:
     ours = {instance.config.base_url, f"{request.url.scheme}://{request.headers.get('host', '')}"}
     if (origin is not None and origin != "null" and origin not in ours) or site not in ("same-origin", "none"):
         raise NotAllowed("This form was sent from another site, so nothing was done.")
-    if not hmac.compare_digest(form_token(request), token):
+    expected = form_token(request)
+    if not expected or not hmac.compare_digest(expected.encode(), token.encode()):
         raise NotAllowed(
             "This page was open for too long, or you signed in or out meanwhile. Go back, reload it and send it again."
         )
@@ -136,26 +170,52 @@ def check_form(request: Request, token: str) -> None:
 
 
 class Limiter:
-    """Token buckets, bounded in number. One key may do `burst` things at once and `burst` per `period_s` after that."""
+    """At most `most` things in any `period_s`, for each key. Bounded in keys: those longest unused are forgotten."""
 
-    def __init__(self, burst: int, period_s: float, *, most: int = 10_000) -> None:
-        self._burst = burst
-        self._rate = burst / period_s
+    def __init__(self, most: int, period_s: float, *, keys: int = 10_000) -> None:
         self._most = most
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._period_s = period_s
+        self._keys = keys
+        self._done: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str) -> None:
-        """Raises TooMany when the bucket is empty."""
+        """Raises TooMany when as much was done already."""
         now = time.monotonic()
-        level, at = self._buckets.pop(key, (float(self._burst), now))
-        level = min(self._burst, level + (now - at) * self._rate)
-        if level < 1:
-            self._buckets[key] = (level, now)
-            wait = int((1 - level) / self._rate) + 1
+        done = self._done.setdefault(key, deque(maxlen=self._most))
+        self._done.move_to_end(key)
+        if len(done) == self._most and now - done[0] < self._period_s:
+            wait = int(self._period_s - (now - done[0])) + 1
             raise TooMany(f"Too many tries. Please wait {wait} seconds.", retry_after=wait)
-        self._buckets[key] = (level - 1, now)
-        if len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)
+        done.append(now)
+        if len(self._done) > self._keys:
+            self._done.popitem(last=False)
+
+
+class PasswordLimits:
+    """Guessing passwords is slow: 5 tries in 5 minutes for an account, 25 from an address."""
+
+    def __init__(self) -> None:
+        self._by_account, self._by_address = Limiter(5, 300), Limiter(25, 300)
+
+    def take(self, request: Request, account: str) -> None:
+        """Before each try. `account` in one spelling only, or each spelling has tries of its own. Raises TooMany."""
+        instance: Instance = request.app.state.instance
+        if instance.config.limits.enabled:
+            self._by_address.take(network_of(client_address(request)))
+            self._by_account.take(account)
+
+
+def network_of(address: str) -> str:
+    """Whom a limit counts: an IPv4 address, or the /64 that one subscriber has in IPv6."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return address
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def client_address(request: Request) -> str:

@@ -12,17 +12,19 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from fediart.domain.works import MAX_IMAGES
 from fediart.errors import BadInput, ParseError, TooLarge
 from fediart.instance import Instance
 
 MAX_FIELDS = 200
+MAX_FILES = 100
+"""More than a work takes: which pictures are too many is told in words, with the others kept."""
+
 MAX_FIELD = 262_144
 _CHUNK = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def reading_form(request: Request, *, files: int = MAX_IMAGES) -> AsyncIterator[FormData]:
+async def reading_form(request: Request, *, files: int = MAX_FILES) -> AsyncIterator[FormData]:
     """The form of a request. Raises BadInput in words for its sender."""
     try:
         form = await request.form(max_files=files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD)

@@ -11,10 +11,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fediart.activitypub.parsers.json_document import MAX_BYTES
 from fediart.inbox.receive import Receipt, receive
 from fediart.instance import Instance
+from fediart.web.security import ALWAYS, FILE_POLICY
 
 _INBOX = re.compile(r"/(?:inbox|actor/inbox|users/[a-z0-9_]{1,30}/inbox)")
 BODY_SECONDS = 30.0
-_HEADERS = [(b"x-robots-tag", b"noai, noimageai"), (b"x-content-type-options", b"nosniff")]
+_HEADERS = [
+    *((name.encode(), value.encode()) for name, value in ALWAYS.items()),
+    (b"content-security-policy", FILE_POLICY.encode()),
+    (b"cache-control", b"no-store"),
+]
 
 
 class InboxFirst:

@@ -64,6 +64,6 @@ def account_in(request: Request) -> Account:
 
 
 async def viewer(request: Request) -> int | None:
-    """The actor who looks, on routes that are open to all."""
+    """The actor who looks at works, on routes that are open to all. Without the scope for it, a stranger looks."""
     held = await grant(request)
-    return held.actor_id if held is not None and allows(held.scopes, "read") else None
+    return held.actor_id if held is not None and allows(held.scopes, "read:statuses") else None

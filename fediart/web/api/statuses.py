@@ -10,12 +10,13 @@ from fediart.domain.images import ImageState, Purpose, ShownImage
 from fediart.domain.works import ShownWork
 from fediart.errors import BadInput, NotFound
 from fediart.ids import parse_id
-from fediart.storage import images, notifications, timelines, works
+from fediart.instance import token_hash
+from fediart.storage import images, notifications, reactions, timelines, works
 from fediart.storage import shown as shown_rows
 from fediart.studio import react
 from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image
-from fediart.studio.attach_images import attach_images
+from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
@@ -23,6 +24,7 @@ from fediart.web.api import entities
 from fediart.web.api.accounts import path_id
 from fediart.web.api.answers import answer, page_of, paged
 from fediart.web.api.auth import account_in, instance_of, needs, viewer
+from fediart.web.api.repeats import Repeats
 from fediart.web.uploads import many, on_disk, one, parameters, reading_form, truth
 
 
@@ -88,7 +90,10 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
 
 @needs("write:statuses")
 async def post(request: Request) -> Response:
-    """Answered at once; what waits for its cloak is published by a job, under the id of this answer."""
+    """Answered at once; what waits for its cloak is published by a job, under the id of this answer.
+
+    With an Idempotency-Key, asking again gives the same work.
+    """
     instance, account = instance_of(request), account_in(request)
     given = await parameters(request)
     visibility = entities.FROM_API.get(one(given, "visibility", "public"))
@@ -103,14 +108,24 @@ async def post(request: Request) -> Response:
         language=one(given, "language")[:16] or None,
     )
     chosen = [id_ for text in many(given, "media_ids") if (id_ := parse_id(text)) is not None]
-    draft_id = await start_draft(instance, account, draft)
-    try:
-        await attach_images(instance, account, draft_id, chosen)
-        work_id = await publish_work(instance, account, draft_id)
-    except BaseException:
-        await attach_images(instance, account, None, chosen)
-        await withdraw_work(instance, account, draft_id)
-        raise
+
+    async def publish() -> int:
+        draft_id = await start_draft(instance, account, draft)
+        try:
+            await attach_images(instance, account, draft_id, chosen)
+            return await publish_work(instance, account, draft_id)
+        except BaseException:
+            await detach_images(instance, account, draft_id)
+            await withdraw_work(instance, account, draft_id)
+            raise
+
+    key = request.headers.get("idempotency-key", "")[:500]
+    if key:
+        repeats: Repeats = request.app.state.repeats
+        token = token_hash(request.headers["authorization"])
+        work_id = await repeats.once(token, key, instance.clock(), publish)
+    else:
+        work_id = await publish()
     return await _status(request, work_id, account.actor_id)
 
 
@@ -165,8 +180,15 @@ async def unfavourite(request: Request) -> Response:
 
 @needs("write:statuses")
 async def reblog(request: Request) -> Response:
-    await react.boost(instance_of(request), account_in(request), path_id(request))
-    return await _status(request, path_id(request), account_in(request).actor_id)
+    """Answered with the boost, which wraps the work."""
+    instance, account, work_id = instance_of(request), account_in(request), path_id(request)
+    await react.boost(instance, account, work_id)
+    boost = await instance.storage.read(reactions.reaction_by, "boost", account.actor_id, work_id)
+    entry = (boost.id, work_id, account.actor_id) if boost is not None else (work_id, work_id, None)
+    listed = await instance.storage.read(shown_rows.works_shown, [], account.actor_id, [entry])
+    if not listed:
+        raise NotFound("Record not found")
+    return answer(entities.status(instance.identifiers, listed[0]))
 
 
 @needs("write:statuses")

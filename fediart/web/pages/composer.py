@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from fediart.domain.actors import Account
 from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, NotFound
+from fediart.ids import parse_id
 from fediart.storage import shown as shown_rows
 from fediart.storage import works
 from fediart.studio.add_image import add_image, set_cloak
@@ -78,7 +81,12 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         in_reply_to_id=seen.work.in_reply_to_id,
         language=seen.work.language,
     )
-    await save_draft(instance, account, work_id, draft)
+    try:
+        await save_draft(instance, account, work_id, draft)
+    except NotFound as problem:
+        # What it answers is gone, or not for this artist any more: the words are kept all the same.
+        await save_draft(instance, account, work_id, dataclasses.replace(draft, in_reply_to_id=None))
+        problems.append(problem.message)
     for item in seen.images:
         await _keep_picture(request, account, item.image.id, form, problems)
     await _arrange(request, account, seen, text(form, "action"))
@@ -105,12 +113,13 @@ async def _keep_picture(request: Request, account: Account, image_id: int, form:
 async def _arrange(request: Request, account: Account, seen: ShownWork, action: str) -> None:
     verb, _, number = action.partition("-")
     ids = [item.image.id for item in seen.images]
-    if not number.isdigit() or int(number) not in ids:
+    chosen = parse_id(number)
+    if chosen not in ids:
         return
     if verb == "remove":
-        await remove_image(instance_of(request), account, int(number))
+        await remove_image(instance_of(request), account, chosen)
         return
-    at = ids.index(int(number))
+    at = ids.index(chosen)
     to = at + {"up": -1, "down": 1}.get(verb, 0)
     if 0 <= to < len(ids):
         ids[at], ids[to] = ids[to], ids[at]

@@ -12,16 +12,12 @@ from fediart.studio import sign_in as acts
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.render import render
-from fediart.web.security import Limiter, client_address, put_session, session_token, signed_in
-
-_BY_ACCOUNT, _BY_ADDRESS = Limiter(5, 300), Limiter(25, 300)
+from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
 
 
-def _limit(request: Request, name: str) -> None:
-    """Guessing passwords is slow, by account and by address."""
-    if instance_of(request).config.limits.enabled:
-        _BY_ADDRESS.take(client_address(request))
-        _BY_ACCOUNT.take(name.strip().lower()[:60])
+def _limit(request: Request, account: str) -> None:
+    limits: PasswordLimits = request.app.state.password_limits
+    limits.take(request, account)
 
 
 async def front(request: Request) -> Response:
@@ -44,8 +40,8 @@ async def setup(request: Request) -> Response:
         return await render(request, "setup.html", token=token, username="", problem="")
     async with trusted_form(request) as form:
         token, username, password = text(form, "token"), text(form, "username"), text(form, "password")
-    _limit(request, "setup")
     try:
+        _limit(request, "the setup link")
         await set_up(instance, token, username, password)
     except NotFound:
         raise
@@ -68,7 +64,7 @@ async def sign_in(request: Request) -> Response:
     async with trusted_form(request) as form:
         username, password = text(form, "username")[:200], text(form, "password")[:600]
     try:
-        _limit(request, username)
+        _limit(request, acts.meant_username(username))
         return await _open(request, username, password, "/home")
     except FediartError as problem:
         return await render(request, "sign_in.html", problem.status, username=username, problem=problem.message)

@@ -15,7 +15,7 @@ from fediart.studio.sign_in import change_password
 from fediart.text.sanitise import plain_text
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
 from fediart.web.render import render
-from fediart.web.security import session_token
+from fediart.web.security import PasswordLimits, session_token
 from fediart.web.uploads import on_disk
 
 
@@ -62,11 +62,13 @@ async def password(request: Request) -> Response:
     account = await member(request)
     if request.method == "GET":
         return await render(request, "settings_password.html", problem="", done=False)
+    limits: PasswordLimits = request.app.state.password_limits
     async with trusted_form(request) as form:
         old, new, again = text(form, "old"), text(form, "new"), text(form, "again")
     try:
         if new != again:
             raise BadInput("The new password was typed in two different ways.")
+        limits.take(request, f"the password of {account.id}")
         await change_password(instance_of(request), account, old, new, session=session_token(request))
     except FediartError as problem:
         return await render(request, "settings_password.html", problem.status, problem=problem.message, done=False)
