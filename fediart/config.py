@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,8 +83,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def base_url(self) -> str:
-        """`https://art.example`, without a slash at the end."""
-        return self.instance.url.rstrip("/") or f"http://localhost:{self.server.port}"
+        """`https://art.example`: small letters, no slash at the end, no port that is the scheme's own."""
+        parts = urlsplit(self.instance.url.lower())
+        if not parts.netloc:
+            return f"http://localhost:{self.server.port}"
+        own_port = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+        return f"{parts.scheme}://{parts.netloc.removesuffix(own_port)}"
 
     @property
     def host(self) -> str:
@@ -112,6 +117,8 @@ def load_config(path: Path | None, env: Mapping[str, str], overrides: Mapping[st
     if path is not None and path.exists():
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as problem:
+            raise ConfigError(f"{path} cannot be read: {problem.strerror}.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise ConfigError(f"{path} is not valid TOML: {problem}") from None
         values |= _flat(document, str(path))
@@ -177,18 +184,30 @@ def _checked(values: Mapping[str, Any]) -> Config:
     return config
 
 
+_HOST = re.compile(r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
 def _check_url(config: Config) -> None:
     if not config.instance.url:
         return
-    parts = urlsplit(config.instance.url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.username
-    ):
-        raise ConfigError("instance.url must be an address like https://art.example, without a path.")
+    scheme, _, rest = config.instance.url.lower().partition("://")
+    host = rest.removesuffix("/")
+    if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _port_is_one(host):
+        raise ConfigError(
+            "instance.url must be an address like https://art.example, without a path. "
+            "A name in other letters than a to z is written as in DNS: xn--…"
+        )
+
+
+def _port_is_one(host: str) -> bool:
+    port = host.rpartition("]")[2].partition(":")[2]
+    return not port or 1 <= int(port) <= 65_535
+
+
+def _check_domain(config: Config) -> None:
+    domain = config.instance.account_domain.lower()
+    if domain and not (_HOST.fullmatch(domain) and _port_is_one(domain)):
+        raise ConfigError("instance.account_domain must be a name like art.example: no scheme, no path, no @.")
 
 
 def _check_port(config: Config) -> None:
@@ -224,4 +243,4 @@ def _check_sizes(config: Config) -> None:
             raise ConfigError(f"media.{key} must be at least 1.")
 
 
-_CHECKS = (_check_url, _check_port, _check_networks, _check_choices, _check_sizes)
+_CHECKS = (_check_url, _check_domain, _check_port, _check_networks, _check_choices, _check_sizes)

@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import fediart
 from fediart.config import Config, load_config
 from fediart.errors import ConfigError
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+EXAMPLE = Path(fediart.__file__).with_name("config.example.toml")
+"""Part of the package, so that it is there however fediart was installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ def read_settings(chosen: Chosen) -> Config:
     try:
         chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = chosen.config or chosen.data / "config.toml"
-        if not path.exists() and EXAMPLE.exists():
+        if not path.exists():
             path.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as problem:
         raise ConfigError(f"The data folder {chosen.data} cannot be written: {problem.strerror}.") from None
