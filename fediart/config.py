@@ -113,18 +113,21 @@ def known_keys() -> dict[str, Any]:
 
 def load_config(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
     """Read `path` (None or a missing file: defaults), then `FEDIART_SECTION__KEY` variables, then `overrides`."""
-    values: dict[str, Any] = {}
-    if path is not None and path.exists():
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as problem:
-            raise ConfigError(f"{path} cannot be read: {problem.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            raise ConfigError(f"{path} is not valid TOML: {problem}") from None
-        values |= _flat(document, str(path))
+    values = read_file(path) if path is not None and path.exists() else {}
     values |= _from_env(env)
     values |= dict(overrides or {})
     return _checked(values)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """`section.key` → value, for the keys that stand in a settings file. Raises ConfigError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be read: {problem.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is not valid TOML: {problem}") from None
+    return _flat(document, str(path))
 
 
 def _flat(document: dict[str, Any], where: str) -> dict[str, Any]:

@@ -59,12 +59,15 @@ def setup(data: Path, config: Path | None, host: str | None, port: int | None) -
 @click.option(
     "--data", type=click.Path(path_type=Path), default=None, help="Folder for both instances.  [default: a new temporary one]"
 )
+@click.option(
+    "--config", type=click.Path(path_type=Path), default=None, help="Settings for both instances, but for what the demo needs."
+)
 @click.option("--database", multiple=True, help="Database address, twice: artist's, follower's.  [default: SQLite]")
-def demo(leave: bool, as_json: bool, data: Path | None, database: tuple[str, ...]) -> None:
+def demo(leave: bool, as_json: bool, data: Path | None, config: Path | None, database: tuple[str, ...]) -> None:
     """Two instances on this machine: a picture is cloaked on one and arrives on the other."""
     from fediart.cli.demo import run_demo
 
-    raise SystemExit(run_demo(leave=leave, as_json=as_json, data=data, databases=database))
+    raise SystemExit(run_demo(leave=leave, as_json=as_json, data=data, config=config, databases=database))
 
 
 @fediart.group()

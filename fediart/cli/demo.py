@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from urllib.parse import quote
 import msgspec
 
 from fediart.cli.settings import Chosen, read_settings
+from fediart.config import read_file
 from fediart.domain.actors import Role
 from fediart.errors import FediartError
 from fediart.instance import open_instance
@@ -33,24 +34,23 @@ from fediart.studio.open_account import open_account
 from fediart.studio.sign_in import grant_token
 
 PATIENCE_S = 60.0
-SETTINGS = """
-[instance]
-url = "{url}"
-name = "{name}"
 
-[federation]
-allow_networks = ["127.0.0.0/8", "::1/128"]
-allow_http = true
 
-[limits]
-enabled = false
-
-[storage]
-database = "{database}"
-
-[log]
-format = "json"
-"""
+def settings_text(name: str, url: str, database: str, more: Mapping[str, Any]) -> str:
+    """A settings file for one side. `more`: `section.key` → value; what the demo itself needs stands over it."""
+    values = {
+        **more,
+        "instance.url": url,
+        "instance.account_domain": "",
+        "instance.name": f"{name}'s server",
+        "federation.allow_networks": ["127.0.0.0/8", "::1/128"],
+        "federation.allow_http": True,
+        "limits.enabled": False,
+        "storage.database": database,
+        "log.format": "json",
+    }
+    # A key with its section in one line; JSON's strings, numbers and lists are TOML's.
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items() if key != "server.port")
 
 
 class DemoFailed(FediartError):
@@ -77,12 +77,12 @@ def free_port() -> int:
         return port
 
 
-async def prepare(name: str, data: Path, database: str) -> Side:
+async def prepare(name: str, data: Path, database: str, more: Mapping[str, Any]) -> Side:
     """A data folder with settings, one account and a token for it."""
     port = free_port()
     url = f"http://localhost:{port}"
     data.mkdir(parents=True, exist_ok=True)
-    (data / "config.toml").write_text(SETTINGS.format(url=url, name=f"{name}'s server", database=database), encoding="utf-8")
+    (data / "config.toml").write_text(settings_text(name, url, database, more), encoding="utf-8")
     config = read_settings(Chosen(data, port=port))
     password = secrets.token_urlsafe(12)
     async with open_instance(config, data) as instance:
@@ -257,15 +257,15 @@ async def two_servers(sides: Sequence[Side]) -> AsyncIterator[None]:
                 process.kill()
 
 
-async def _demo(folder: Path, leave: bool, as_json: bool, databases: Sequence[str]) -> int:
+async def _demo(folder: Path, leave: bool, as_json: bool, databases: Sequence[str], more: Mapping[str, Any]) -> int:
     steps = Steps(quiet_stdout=as_json)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
-    artist = await prepare("mira", folder / "artist", databases[0] if databases else "")
-    follower = await prepare("noor", folder / "follower", databases[1] if databases else "")
+    artist = await prepare("mira", folder / "artist", databases[0] if databases else "", more)
+    follower = await prepare("noor", folder / "follower", databases[1] if databases else "", more)
     steps.done("two instances with an account each")
     client = open_client(
         Guard(read_settings(Chosen(artist.data)).federation.networks), allow_http=True, user_agent="fediart-demo"
@@ -297,10 +297,11 @@ def _invite(steps: Steps, artist: Side, follower: Side, found: dict[str, Any]) -
     steps.say("Stop them with Ctrl-C.")
 
 
-def run_demo(*, leave: bool, as_json: bool, data: Path | None, databases: Sequence[str]) -> int:
-    """Exit status. `data` None: a temporary folder, gone at the end."""
+def run_demo(*, leave: bool, as_json: bool, data: Path | None, config: Path | None, databases: Sequence[str]) -> int:
+    """Exit status. `data` None: a temporary folder, gone at the end. `config`: settings for both sides."""
+    more = read_file(config) if config is not None else {}
     set_up_logs("error", "console")
     os.environ.pop("FEDIART_INSTANCE__URL", None)
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fediart-demo-")))
-        return asyncio.run(_demo(folder, leave, as_json, databases))
+        return asyncio.run(_demo(folder, leave, as_json, databases, more))
