@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.postgres import Postgres, a_postgres
 
 NO_SKIP = os.environ.get("FEDIART_NO_SKIP") == "1"
 
@@ -12,6 +15,13 @@ NO_SKIP = os.environ.get("FEDIART_NO_SKIP") == "1"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Started when the first test asks for it."""
+    with a_postgres() as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -175,18 +175,33 @@ def _resolve(answers: list[tuple[_Item, Any, BaseException | None]]) -> None:
             item.future.set_exception(problem)
 
 
+_LOST_RACE = frozenset({"23503", "23505", "40001", "40P01"})
+"""Foreign key, unique key, serialization, deadlock. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+RACES = 4
+
+
 class _PostgresWriter:
-    """PostgreSQL has many writers: an act is one transaction on a pooled connection."""
+    """PostgreSQL has many writers: an act is one transaction on a pooled connection.
+
+    Acts look before they write. Between the two another act may have been faster; then the act is run again, and sees
+    what the other one wrote, as it would have in SQLite's one thread.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def run(self, act: Callable[[Connection], T]) -> T:
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(act)
-        except DBAPIError as problem:
-            raise _as_ours(problem) from problem
+        for _ in range(RACES):
+            try:
+                return await self._once(act)
+            except DBAPIError as problem:
+                if getattr(problem.orig, "sqlstate", None) not in _LOST_RACE:
+                    raise _as_ours(problem) from problem
+        return await self._once(act)
+
+    async def _once(self, act: Callable[[Connection], T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(act)
 
     async def close(self) -> None:
         await self._engine.dispose()

