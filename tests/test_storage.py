@@ -159,6 +159,11 @@ def test_the_newest_migration_in_the_folder_is_the_one_the_code_knows() -> None:
     assert ScriptDirectory.from_config(alembic).get_heads() == [migrate.HEAD]
 
 
+def _index_in_words(index: Any) -> str:
+    """A partial index says its condition in an object, whose words are what counts."""
+    return str({**index, "dialect_options": {name: str(value) for name, value in index.get("dialect_options", {}).items()}})
+
+
 def structure(db: Connection) -> dict[str, Any]:
     """Everything the database itself says of its tables, but for Alembic's own."""
     inspector = inspect(db)
@@ -171,7 +176,7 @@ def structure(db: Connection) -> dict[str, Any]:
             "key": inspector.get_pk_constraint(table),
             "references": sorted(map(str, inspector.get_foreign_keys(table))),
             "unique": sorted(map(str, inspector.get_unique_constraints(table))),
-            "indexes": sorted(map(str, inspector.get_indexes(table))),
+            "indexes": sorted(_index_in_words(index) for index in inspector.get_indexes(table)),
             "options": inspector.get_table_options(table),
         }
     return found
@@ -613,7 +618,11 @@ ALLOWED = {
     ("storage/engine.py", None): "the room where the two differ",
     ("storage/migrate.py", "dialect"): "has_table, which SQLAlchemy answers for either",
     ("storage/tables.py", "sqlite_with_rowid"): "how a table is stored; PostgreSQL's compiler does not see it",
+    ("storage/tables.py", "sqlite_where"): "a partial index is told to each in its own word",
+    ("storage/tables.py", "postgresql_where"): "the same",
     ("storage/migrations/versions/0001_first.py", "sqlite_with_rowid"): "the same",
+    ("storage/migrations/versions/0002_indexes.py", "sqlite_where"): "the same",
+    ("storage/migrations/versions/0002_indexes.py", "postgresql_where"): "the same",
     ("cli/commands.py", "Database address, twice: artist's, follower's.  [default: SQLite]"): "words for people",
 }
 
@@ -654,11 +663,9 @@ def test_only_the_engine_knows_which_database_it_is() -> None:
 
 
 async def test_both_engines_count_alike(storage: Storage) -> None:
-    """`depth` and `next_due` feed /healthz and the runner's alarm."""
+    """`depth` feeds /healthz."""
     assert await storage.read(leases.depth, t.jobs) == (0, None)
-    assert await storage.read(leases.next_due, t.jobs) is None
     ids = await queued(storage, "", "")
     await storage.write(leases.claim, t.jobs, now=NOW, lease="one", lease_ms=1_000, limit=1)
     assert await storage.read(leases.depth, t.jobs) == (2, NOW)
-    assert await storage.read(leases.next_due, t.jobs) == NOW + 1
     assert await storage.read(lambda db: db.execute(select(func.max(t.jobs.c.id))).scalar()) == ids[1]
