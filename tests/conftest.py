@@ -6,6 +6,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something of this machine only: no deadline, no complaint about slow ones.
+settings.register_profile("fediart", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fediart")
 
 from tests.postgres import Postgres, a_postgres
 

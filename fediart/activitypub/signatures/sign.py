@@ -40,7 +40,9 @@ def sign_request(method: str, url: str, body: bytes | None, key_id: str, private
 def sign_request_rfc9421(method: str, url: str, body: bytes | None, key_id: str, private_pem: str, now_ms: int) -> dict[str, str]:
     """The same in the newer form, for servers that ask for it. https://www.rfc-editor.org/rfc/rfc9421"""
     headers = {"host": urlsplit(url).netloc.rpartition("@")[2], "date": formatdate(now_ms / 1000, usegmt=True)}
-    components = {"@method": method.upper(), "@target-uri": url}
+    # Put together from what goes on the wire: an address without a path is asked at "/", and a fragment is not sent.
+    target_uri = f"{urlsplit(url).scheme}://{headers['host'].lower()}{request_target(url)}"
+    components = {"@method": method.upper(), "@target-uri": target_uri}
     if body is not None:
         headers |= {"content-digest": content_digest_header(body), "content-type": AP_TYPE}
         components["content-digest"] = headers["content-digest"]

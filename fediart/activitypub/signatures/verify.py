@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -57,6 +58,7 @@ class SignatureToCheck:
     key_id: str
     signature: bytes
     texts: tuple[bytes, ...]
+    rsa_allowed: bool
     ed25519_allowed: bool
 
 
@@ -130,7 +132,7 @@ def _read_cavage(
         return Refused(Reason.MALFORMED)
     if any(text is None for text in texts):
         return Refused(Reason.HEADER_MISSING)
-    return SignatureToCheck(parameters["keyId"], signature, tuple(text for text in texts if text is not None), False)
+    return SignatureToCheck(parameters["keyId"], signature, tuple(text for text in texts if text is not None), True, False)
 
 
 def _coverage(names: list[str], body: bytes | None) -> Reason | None:
@@ -162,8 +164,11 @@ def _seconds(text: str | None) -> int | None:
 
 def _date_window(text: str, now_ms: int) -> Reason | None:
     try:
-        return _window(int(parsedate_to_datetime(text[:100]).timestamp() * 1000), now_ms)
-    except (ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(text[:100])
+        # A date of no known zone is in UTC: that of this machine has nothing to do with it.
+        seconds = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        return _window(int(seconds * 1000), now_ms)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return Reason.DATE
 
 
@@ -193,7 +198,12 @@ def _cavage_text(
         if value is None:
             return None
         lines.append(f"{name}: {value}")
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+    return _wire(lines)
+
+
+def _wire(lines: list[str]) -> bytes:
+    """The bytes as they came: headers were read as Latin-1, so nothing else can stand in them."""
+    return "\n".join(lines).encode("latin-1", "replace")
 
 
 def _decoded(text: str) -> bytes | None:
@@ -219,9 +229,10 @@ def _read_rfc9421(
         return Refused(Reason.MALFORMED)
     label, listed, tail = chosen[1], chosen[2].strip(), chosen[3]
     names = _components(listed)
-    parameters = {name: quoted or number for name, quoted, number in _INPUT_PARAMETER.findall(tail)}
+    given = _INPUT_PARAMETER.findall(tail)
+    parameters = {name: quoted or number for name, quoted, number in given}
     found = re.search(rf"(?:^|,)\s*{re.escape(label)}=:([A-Za-z0-9+/=]{{1,1400}}):", headers.get("signature", "")[:8_192])
-    if names is None or found is None or not parameters.get("keyid"):
+    if names is None or found is None or not parameters.get("keyid") or len(parameters) != len(given):
         return Refused(Reason.MALFORMED)
     if parameters.get("alg", "") not in _RFC_ALGORITHMS:
         return Refused(Reason.ALGORITHM)
@@ -234,6 +245,8 @@ def _read_rfc9421(
     if problem := _window(created, now_ms):
         return Refused(problem)
     expires = _seconds(parameters.get("expires"))
+    if "expires" in parameters and expires is None:
+        return Refused(Reason.DATE)
     if expires is not None and expires + EXPIRY_SLACK_MS < now_ms:
         return Refused(Reason.EXPIRED)
     if headers.get("host", "").lower() not in expected_hosts:
@@ -246,7 +259,8 @@ def _read_rfc9421(
         return Refused(Reason.MALFORMED)
     if text is None:
         return Refused(Reason.HEADER_MISSING)
-    return SignatureToCheck(parameters["keyid"], signature, (text,), parameters.get("alg", "") != "rsa-v1_5-sha256")
+    algorithm = parameters.get("alg", "")
+    return SignatureToCheck(parameters["keyid"], signature, (text,), algorithm != "ed25519", algorithm != "rsa-v1_5-sha256")
 
 
 def _components(listed: str) -> list[str] | None:
@@ -286,7 +300,7 @@ def _rfc9421_text(
             return None
         lines.append(f'"{name}": {value}')
     lines.append(f'"@signature-params": {parameters}')
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+    return _wire(lines)
 
 
 # ------------------------------------------------------------------------------------------------- the check
@@ -297,7 +311,7 @@ def check_signature(to_check: SignatureToCheck, public_pem: str) -> Verified | R
     key = load_public(public_pem)
     if key is None:
         return Refused(Reason.KEY)
-    if isinstance(key, ed25519.Ed25519PublicKey) and not to_check.ed25519_allowed:
+    if not (to_check.rsa_allowed if isinstance(key, rsa.RSAPublicKey) else to_check.ed25519_allowed):
         return Refused(Reason.ALGORITHM)
     if any(_is_signed(key, to_check.signature, text) for text in to_check.texts):
         return Verified(to_check.key_id)
