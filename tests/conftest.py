@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says something of this machine only: no deadline, no complaint about slow ones.
+from tests.postgres import Postgres, a_postgres
+
 settings.register_profile("fediart", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fediart")
 
-from tests.postgres import Postgres, a_postgres
 
 NO_SKIP = os.environ.get("FEDIART_NO_SKIP") == "1"
 
