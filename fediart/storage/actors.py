@@ -13,13 +13,17 @@ from fediart.domain.works import ShownActor, Visibility, WorkState
 from fediart.storage import images as image_rows
 from fediart.storage.tables import actors, follows, works
 
-PUBLIC_COLUMNS = tuple(column for column in actors.c if column.name != "private_key_pem")
+PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
+_FIELDS = tuple(Actor.__dataclass_fields__).index("fields")
+_BY_IDS = select(*PUBLIC_COLUMNS).where(actors.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def actor_of(row: Row[Any]) -> Actor:
-    values = {name: getattr(row, name) for name in Actor.__dataclass_fields__}
-    values["fields"] = tuple((name, value) for name, value in json.loads(row.fields))
-    return Actor(**values)
+    """Of a row of PUBLIC_COLUMNS."""
+    values = list(row)
+    written = values[_FIELDS]
+    values[_FIELDS] = tuple((name, value) for name, value in json.loads(written)) if written != "[]" else ()
+    return Actor(*values)
 
 
 def _one(db: Connection, *conditions: Any) -> Actor | None:
@@ -93,7 +97,7 @@ def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found = [actor_of(row) for row in db.execute(select(*PUBLIC_COLUMNS).where(actors.c.id.in_(wanted)))]
+    found = [actor_of(row) for row in db.execute(_BY_IDS, {"ids": wanted})]
     picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
     pictures = image_rows.shown_images(db, picture_ids)
     return {

@@ -15,8 +15,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -38,31 +38,96 @@ Act = Callable[Concatenate[Connection, P], T]
 BATCH = 256
 """At most so many acts share one commit."""
 
+READERS = 4
+
 
 class Storage:
     """An open database. `write` runs an act in a transaction; `read` lends a read-only connection."""
 
-    def __init__(self, reads: AsyncEngine, writer: _SqliteWriter | _PostgresWriter) -> None:
-        self._reads = reads
+    def __init__(self, reader: _SqliteReader | _PostgresReader, writer: _SqliteWriter | _PostgresWriter) -> None:
+        self._reader = reader
         self._writer = writer
 
     async def write(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, …)` in a transaction; when this returns it is on disk. An act's error undoes it alone."""
         return await self._writer.run(lambda db: act(db, *args, **kwargs))
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reads.connect() as connection:
-            yield connection
-
     async def read(self, question: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask one question: `question(connection, …)`, without a transaction that writes."""
-        async with self._reads.connect() as connection:
-            return await connection.run_sync(lambda db: question(db, *args, **kwargs))
+        return await self._reader.ask(lambda db: question(db, *args, **kwargs))
 
     async def close(self) -> None:
         await self._writer.close()
-        await self._reads.dispose()
+        await self._reader.close()
+
+
+class _SqliteReader:
+    """Read-only connections of SQLAlchemy's async engine (aiosqlite), each with a thread of its own.
+
+    A question runs whole in that thread. Statement by statement from the event loop it would cross threads four times
+    for each, which costs several times what the statements do: decisions/reads.md. It sees the database of one moment.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=READERS, max_overflow=0)
+        event.listen(self._engine.sync_engine, "connect", _prepare_sqlite_reader)
+        self._turns = asyncio.Semaphore(READERS)
+        self._lent: list[AsyncConnection] = []
+        self._free: list[_Reading] = []
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        async with self._turns:
+            reading = self._free.pop() if self._free else await self._open()
+            try:
+                answer: T = await reading.driver._execute(reading.answer, question)
+                return answer
+            finally:
+                self._free.append(reading)
+
+    async def _open(self) -> _Reading:
+        connection = await self._engine.connect()
+        self._lent.append(connection)
+        return _Reading((await connection.get_raw_connection()).driver_connection)
+
+    async def close(self) -> None:
+        for connection in self._lent:
+            await connection.close()
+        await self._engine.dispose()
+
+
+class _Reading:
+    """One connection with what SQLAlchemy needs to speak on it from its own thread."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        raw: sqlite3.Connection = driver._conn
+        self._raw = raw
+        self._engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None)
+        self._connection: Connection | None = None
+
+    def answer(self, question: Callable[[Connection], T]) -> T:
+        """In the connection's thread."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        self._raw.execute("BEGIN")
+        try:
+            return question(self._connection)
+        finally:
+            self._raw.execute("ROLLBACK")
+
+
+class _PostgresReader:
+    """Reads on pooled connections of asyncpg."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(question)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
 
 
 class _SqliteWriter:
@@ -251,11 +316,9 @@ def database_url(setting: str, data: Path) -> URL:
 def open_storage(url: URL) -> Storage:
     """Open the database at `url` (see `database_url`). Migrate it first: `storage.migrate`."""
     if url.get_backend_name() == "sqlite":
-        reads = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=4, max_overflow=0)
-        event.listen(reads.sync_engine, "connect", _prepare_sqlite_reader)
-        return Storage(reads, _SqliteWriter(url))
+        return Storage(_SqliteReader(url), _SqliteWriter(url))
     engine = create_async_engine(url, pool_size=8, max_overflow=4, pool_pre_ping=True)
-    return Storage(engine, _PostgresWriter(engine))
+    return Storage(_PostgresReader(engine), _PostgresWriter(engine))
 
 
 def migration_engine(url: URL) -> Engine | AsyncEngine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, insert, select, update
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
 from fediart.storage.tables import images, renditions
@@ -14,17 +14,26 @@ _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
 _RENDITION = tuple(renditions.c[name] for name in Rendition.__dataclass_fields__)
 
 
+_STATE, _PURPOSE = (tuple(Image.__dataclass_fields__).index(name) for name in ("state", "purpose"))
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_OF_WORKS = select(*_COLUMNS).where(images.c.work_id.in_(_IDS)).order_by(images.c.position, images.c.id)
+_IMAGES = select(*_COLUMNS).where(images.c.id.in_(_IDS))
+_RENDITIONS = select(*_RENDITION).where(renditions.c.image_id.in_(_IDS))
+
+
 def image_from(row: Row[Any]) -> Image:
-    values = {name: getattr(row, name) for name in Image.__dataclass_fields__}
-    return Image(**{**values, "state": ImageState(row.state), "purpose": Purpose(row.purpose)})
+    """Of a row of the columns that an Image has, in its order."""
+    values = list(row)
+    values[_STATE], values[_PURPOSE] = ImageState(values[_STATE]), Purpose(values[_PURPOSE])
+    return Image(*values)
 
 
 def _with_renditions(db: Connection, found: Sequence[Image]) -> list[ShownImage]:
     if not found:
         return []
     of: dict[int, dict[str, Rendition]] = {}
-    for row in db.execute(select(*_RENDITION).where(renditions.c.image_id.in_([image.id for image in found]))):
-        of.setdefault(row.image_id, {})[row.kind] = Rendition(*row)
+    for row in db.execute(_RENDITIONS, {"ids": [image.id for image in found]}):
+        of.setdefault(row[0], {})[row[1]] = Rendition(*row)
     return [ShownImage(image, of.get(image.id, {}).get("public"), of.get(image.id, {}).get("preview")) for image in found]
 
 
@@ -32,7 +41,7 @@ def shown_images(db: Connection, ids: Iterable[int]) -> dict[int, ShownImage]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found = [image_from(row) for row in db.execute(select(*_COLUMNS).where(images.c.id.in_(wanted)))]
+    found = [image_from(row) for row in db.execute(_IMAGES, {"ids": wanted})]
     return {shown.image.id: shown for shown in _with_renditions(db, found)}
 
 
@@ -40,7 +49,7 @@ def images_of_works(db: Connection, work_ids: Sequence[int]) -> dict[int, list[S
     """The pictures of works, in their artists' order."""
     if not work_ids:
         return {}
-    rows = db.execute(select(*_COLUMNS).where(images.c.work_id.in_(work_ids)).order_by(images.c.position, images.c.id))
+    rows = db.execute(_OF_WORKS, {"ids": list(work_ids)})
     of: dict[int, list[ShownImage]] = {}
     for shown in _with_renditions(db, [image_from(row) for row in rows]):
         of.setdefault(shown.image.work_id or 0, []).append(shown)

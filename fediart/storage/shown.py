@@ -5,20 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, literal, select, union_all
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
 from fediart.storage.images import images_of_works
 from fediart.storage.tables import activities, boosts, delivery_counts, likes, work_mentions, work_tags, works
-from fediart.storage.visible import visible_to
+from fediart.storage.visible import visible_to, visible_to_bound
 
 WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
 
 
+_STATE, _VISIBILITY = (tuple(Work.__dataclass_fields__).index(name) for name in ("state", "visibility"))
+
+
 def work_from(row: Row[Any]) -> Work:
-    values = {name: getattr(row, name) for name in Work.__dataclass_fields__}
-    return Work(**{**values, "state": WorkState(row.state), "visibility": Visibility(row.visibility)})
+    """Of a row of WORK_COLUMNS."""
+    values = list(row)
+    values[_STATE], values[_VISIBILITY] = WorkState(values[_STATE]), Visibility(values[_VISIBILITY])
+    return Work(*values)
+
+
+# Asked with every page of a timeline, so put together once.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_WORKS = select(*WORK_COLUMNS).where(works.c.id.in_(_IDS))
+_SEEN = _WORKS.where(visible_to_bound())
+_SEEN_BY_STRANGERS = _WORKS.where(visible_to(None))
+_TAGS = select(work_tags.c.work_id, work_tags.c.tag).where(work_tags.c.work_id.in_(_IDS))
+_MENTIONS = select(work_mentions).where(work_mentions.c.work_id.in_(_IDS))
+_MARKED = union_all(
+    *(
+        select(literal(mark).label("mark"), table.c.work_id).where(
+            table.c.actor_id == bindparam("viewer"), table.c.work_id.in_(_IDS)
+        )
+        for mark, table in (("like", likes), ("boost", boosts))
+    )
+)
 
 
 def works_shown(
@@ -32,21 +54,20 @@ def works_shown(
     wanted = list({line[1] for line in lines})
     if not wanted:
         return []
-    rows = db.execute(select(*WORK_COLUMNS).where(works.c.id.in_(wanted), visible_to(viewer)))
-    found = {row.id: work_from(row) for row in rows}
+    rows = db.execute(_SEEN_BY_STRANGERS if viewer is None else _SEEN, {"ids": wanted, "viewer": viewer})
+    found = {row[0]: work_from(row) for row in rows}
     if not found:
         return []
     held = list(found)
     people = shown_actors(db, [work.actor_id for work in found.values()] + [line[2] for line in lines if line[2]])
     pictures = images_of_works(db, held)
     tags: dict[int, list[str]] = {}
-    for row in db.execute(select(work_tags.c.work_id, work_tags.c.tag).where(work_tags.c.work_id.in_(held))):
-        tags.setdefault(row.work_id, []).append(row.tag)
+    for row in db.execute(_TAGS, {"ids": held}):
+        tags.setdefault(row[0], []).append(row[1])
     mentions: dict[int, list[Mention]] = {}
-    for row in db.execute(select(work_mentions).where(work_mentions.c.work_id.in_(held))):
+    for row in db.execute(_MENTIONS, {"ids": held}):
         mentions.setdefault(row.work_id, []).append(Mention(row.uri, row.acct, row.url))
-    liked = _marked(db, likes, held, viewer)
-    boosted = _marked(db, boosts, held, viewer)
+    marked = {(row[0], row[1]) for row in db.execute(_MARKED, {"ids": held, "viewer": viewer})} if viewer is not None else set()
     told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
     return [
         ShownWork(
@@ -55,8 +76,8 @@ def works_shown(
             images=tuple(pictures.get(work_id, ())),
             tags=tuple(tags.get(work_id, ())),
             mentions=tuple(mentions.get(work_id, ())),
-            liked=work_id in liked,
-            boosted=work_id in boosted,
+            liked=("like", work_id) in marked,
+            boosted=("boost", work_id) in marked,
             entry_id=entry_id,
             booster=people.get(booster) if booster else None,
             deliveries=told.get(work_id),
@@ -64,12 +85,6 @@ def works_shown(
         for entry_id, work_id, booster in lines
         if work_id in found
     ]
-
-
-def _marked(db: Connection, table: Any, ids: Sequence[int], viewer: int | None) -> set[int]:
-    if viewer is None:
-        return set()
-    return set(db.execute(select(table.c.work_id).where(and_(table.c.actor_id == viewer, table.c.work_id.in_(ids)))).scalars())
 
 
 def _deliveries(db: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
