@@ -19,8 +19,9 @@ def system_clock() -> int:
 
 def to_iso(ms: int) -> str:
     """`2026-11-23T10:00:00.000Z`, as ActivityStreams and the Mastodon API write it."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    seconds, rest = divmod(ms, 1000)
+    year, month, day, hour, minute, second = time.gmtime(seconds)[:6]
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{rest:03d}Z"
 
 
 def from_iso(text: str) -> int | None:

@@ -97,7 +97,7 @@ def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found = [actor_of(row) for row in db.execute(_BY_IDS, {"ids": wanted})]
+    found = [actor_of(row) for row in db.execute(_BY_IDS, {"ids": wanted}).all()]
     picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
     pictures = image_rows.shown_images(db, picture_ids)
     return {

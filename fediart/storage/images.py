@@ -32,7 +32,7 @@ def _with_renditions(db: Connection, found: Sequence[Image]) -> list[ShownImage]
     if not found:
         return []
     of: dict[int, dict[str, Rendition]] = {}
-    for row in db.execute(_RENDITIONS, {"ids": [image.id for image in found]}):
+    for row in db.execute(_RENDITIONS, {"ids": [image.id for image in found]}).all():
         of.setdefault(row[0], {})[row[1]] = Rendition(*row)
     return [ShownImage(image, of.get(image.id, {}).get("public"), of.get(image.id, {}).get("preview")) for image in found]
 
@@ -41,7 +41,7 @@ def shown_images(db: Connection, ids: Iterable[int]) -> dict[int, ShownImage]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found = [image_from(row) for row in db.execute(_IMAGES, {"ids": wanted})]
+    found = [image_from(row) for row in db.execute(_IMAGES, {"ids": wanted}).all()]
     return {shown.image.id: shown for shown in _with_renditions(db, found)}
 
 
@@ -49,7 +49,7 @@ def images_of_works(db: Connection, work_ids: Sequence[int]) -> dict[int, list[S
     """The pictures of works, in their artists' order."""
     if not work_ids:
         return {}
-    rows = db.execute(_OF_WORKS, {"ids": list(work_ids)})
+    rows = db.execute(_OF_WORKS, {"ids": list(work_ids)}).all()
     of: dict[int, list[ShownImage]] = {}
     for shown in _with_renditions(db, [image_from(row) for row in rows]):
         of.setdefault(shown.image.work_id or 0, []).append(shown)

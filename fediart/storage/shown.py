@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, literal, select, union_all
+from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, literal, select, union_all
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
@@ -31,16 +31,24 @@ _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _WORKS = select(*WORK_COLUMNS).where(works.c.id.in_(_IDS))
 _SEEN = _WORKS.where(visible_to_bound())
 _SEEN_BY_STRANGERS = _WORKS.where(visible_to(None))
-_TAGS = select(work_tags.c.work_id, work_tags.c.tag).where(work_tags.c.work_id.in_(_IDS))
-_MENTIONS = select(work_mentions).where(work_mentions.c.work_id.in_(_IDS))
-_MARKED = union_all(
+_EMPTY = literal("")
+_AROUND = union_all(
+    select(literal("tag").label("part"), work_tags.c.work_id, work_tags.c.tag, _EMPTY, _EMPTY).where(
+        work_tags.c.work_id.in_(_IDS)
+    ),
+    select(literal("mention"), work_mentions.c.work_id, work_mentions.c.uri, work_mentions.c.acct, work_mentions.c.url).where(
+        work_mentions.c.work_id.in_(_IDS)
+    ),
     *(
-        select(literal(mark).label("mark"), table.c.work_id).where(
-            table.c.actor_id == bindparam("viewer"), table.c.work_id.in_(_IDS)
+        select(literal(part), table.c.work_id, _EMPTY, _EMPTY, _EMPTY).where(
+            table.c.actor_id == bindparam("viewer", type_=BigInteger), table.c.work_id.in_(_IDS)
         )
-        for mark, table in (("like", likes), ("boost", boosts))
-    )
+        for part, table in (("like", likes), ("boost", boosts))
+    ),
 )
+"""(part, work id, three texts): hashtags, mentions, and whether the viewer liked or boosted it."""
+
+_NOBODY = 0
 
 
 def works_shown(
@@ -54,7 +62,7 @@ def works_shown(
     wanted = list({line[1] for line in lines})
     if not wanted:
         return []
-    rows = db.execute(_SEEN_BY_STRANGERS if viewer is None else _SEEN, {"ids": wanted, "viewer": viewer})
+    rows = db.execute(_SEEN_BY_STRANGERS if viewer is None else _SEEN, {"ids": wanted, "viewer": viewer}).all()
     found = {row[0]: work_from(row) for row in rows}
     if not found:
         return []
@@ -62,12 +70,15 @@ def works_shown(
     people = shown_actors(db, [work.actor_id for work in found.values()] + [line[2] for line in lines if line[2]])
     pictures = images_of_works(db, held)
     tags: dict[int, list[str]] = {}
-    for row in db.execute(_TAGS, {"ids": held}):
-        tags.setdefault(row[0], []).append(row[1])
     mentions: dict[int, list[Mention]] = {}
-    for row in db.execute(_MENTIONS, {"ids": held}):
-        mentions.setdefault(row.work_id, []).append(Mention(row.uri, row.acct, row.url))
-    marked = {(row[0], row[1]) for row in db.execute(_MARKED, {"ids": held, "viewer": viewer})} if viewer is not None else set()
+    marked: set[tuple[str, int]] = set()
+    for part, work_id, *texts in db.execute(_AROUND, {"ids": held, "viewer": viewer or _NOBODY}).all():
+        if part == "tag":
+            tags.setdefault(work_id, []).append(texts[0])
+        elif part == "mention":
+            mentions.setdefault(work_id, []).append(Mention(*texts))
+        else:
+            marked.add((part, work_id))
     told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
     return [
         ShownWork(
