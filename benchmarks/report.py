@@ -23,9 +23,10 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
+        value = round(self.value, 4)  # 0.01 / 1 * 100 is a little more than 1
         if self.most is not None:
-            return self.value <= self.most
-        return self.value >= self.least if self.least is not None else None
+            return value <= self.most
+        return value >= self.least if self.least is not None else None
 
     @property
     def target(self) -> str:

@@ -459,17 +459,18 @@ async def cmd_timeline(a):
         }
 
 
-def jpeg12(seed: int) -> bytes:
+def jpeg12(seed: int, width: int = 4000) -> bytes:
+    """A JPEG of 12 MP and about 4 MB, or as much smaller as its width says: grain over a gradient, each seed another."""
     from PIL import Image, ImageFilter
 
     rnd = random.Random(seed)
     im = (
-        Image.effect_noise((2000, 1500), 60)
+        Image.effect_noise((width // 2, width * 3 // 8), 60)
         .convert("RGB")
-        .resize((4000, 3000), Image.BICUBIC)
+        .resize((width, width * 3 // 4), Image.BICUBIC)
         .filter(ImageFilter.GaussianBlur(1))
     )
-    g = Image.linear_gradient("L").resize((4000, 3000))
+    g = Image.linear_gradient("L").resize((width, width * 3 // 4))
     im = Image.merge("RGB", (im.getchannel(0), g, Image.eval(g, lambda v: (v * 7 + rnd.randrange(256)) % 256)))
     b = io.BytesIO()
     im.save(b, "JPEG", quality=90)
