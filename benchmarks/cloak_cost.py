@@ -58,22 +58,25 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--strength", default="standard", help="light, standard or strong")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", choices=list(SIZES), default=list(SIZES), help="in megapixels")
     parser.add_argument("--shrink", type=int, default=1, help="divide each side by this, to try the program out")
     chosen = parser.parse_args()
-    cloaked: dict[int, list[Cost]] = {size: [] for size in SIZES}
-    plain: dict[int, list[Cost]] = {size: [] for size in SIZES}
+    sizes: list[int] = chosen.sizes
+    cloaked: dict[int, list[Cost]] = {size: [] for size in sizes}
+    plain: dict[int, list[Cost]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory(prefix="fediart-bench-") as temporary:
         folder = Path(temporary)
-        for size, (width, height) in SIZES.items():
+        for size in sizes:
+            width, height = SIZES[size]
             draw(width // chosen.shrink, height // chosen.shrink, folder / f"{size}.jpg")
-        render(folder / "2.jpg", folder / "out", chosen.strength, cloak=True)  # once, for the .pyc files
+        render(folder / f"{sizes[0]}.jpg", folder / "out", chosen.strength, cloak=True)  # once, for the .pyc files
         for _ in range(chosen.rounds):
-            for size in SIZES:
+            for size in sizes:
                 original = folder / f"{size}.jpg"
                 cloaked[size].append(render(original, folder / "out", chosen.strength, cloak=True))
                 plain[size].append(render(original, folder / "out", chosen.strength, cloak=False))
     figures = []
-    for size in SIZES:
+    for size in sizes:
         cpu, bare, pixels = (
             median(cloaked[size], lambda cost: cost.cpu),
             median(plain[size], lambda cost: cost.cpu),

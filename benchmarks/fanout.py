@@ -239,11 +239,12 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--followers", type=int, default=500)
     parser.add_argument("--hosts", type=int, default=120, help="at most 254")
-    parser.add_argument("--picture", type=int, default=1600, help="width of the picture")
+    parser.add_argument("--picture", type=int, default=1600, help="width of the picture; 0 leaves the works with one out")
     parser.add_argument("--tls", action="store_true", help="https to every host")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    found: dict[str, list[tuple[Told, Told]]] = {"text": [], "picture": [], "shared": []}
+    ways = ("text", "picture", "shared") if chosen.picture else ("text", "shared")
+    found: dict[str, list[tuple[Told, Told]]] = {way: [] for way in ways}
     floor: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(prefix="fediart-bench-") as temporary:
         folder = Path(temporary)
@@ -259,11 +260,18 @@ def main() -> None:
         return statistics.median(works[which].cpu for works in found[way])
 
     bare_cpu = [statistics.median(took[which] for took in floor) for which in (0, 1)]
+    with_picture = (
+        [
+            Figure("first_picture_cpu_s", "  with a picture, first: CPU", cpu("picture", 0), "s", most=1.6),
+            Figure("second_picture_cpu_s", "  with a picture, second: CPU", cpu("picture", 1), "s", most=1.0),
+        ]
+        if chosen.picture
+        else []
+    )
     figures = [
         Figure("first_cpu_s", "personal inboxes, first work: CPU", cpu("text", 0), "s", most=1.6),
         Figure("second_cpu_s", "personal inboxes, second work: CPU", cpu("text", 1), "s", most=1.0),
-        Figure("first_picture_cpu_s", "  with a picture, first: CPU", cpu("picture", 0), "s", most=1.6),
-        Figure("second_picture_cpu_s", "  with a picture, second: CPU", cpu("picture", 1), "s", most=1.0),
+        *with_picture,
         Figure("shared_first_cpu_s", "shared inboxes, first work: CPU", cpu("shared", 0), "s", most=0.7),
         Figure("shared_second_cpu_s", "shared inboxes, second work: CPU", cpu("shared", 1), "s", most=0.7),
         Figure("bare_first_cpu_s", "bare signing and POSTing, first: CPU", bare_cpu[0], "s"),

@@ -142,15 +142,15 @@ class Pages:
         return statistics.median(self.took[path, cloaking])
 
 
-def fill(uploads: Uploads, folder: Path) -> None:
+def fill(uploads: Uploads, folder: Path, works: int) -> None:
     """A portfolio: works with a picture each, so that the pages are as long as real ones."""
     program = "from fediart.media.sample import draw_sample"
-    small = [drawn(program, 640, 480, seed, folder=folder) for seed in range(6)]
+    small = [drawn(program, 640, 480, seed, folder=folder) for seed in range(works)]
     for number, picture in enumerate(small):
         id_, _ = uploads.send(picture)
         uploads.wait(id_)
         uploads.post(f"The evening, number {number} #fediart", [id_])
-    for number in range(20):
+    for number in range(works * 3):
         uploads.post(f"A note on an evening, number {number}", [])
 
 
@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=20, help="seconds")
     parser.add_argument("--width", type=int, default=4000, help="of the uploaded pictures; the height is three quarters")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of pictures")
+    parser.add_argument("--works", type=int, default=6, help="works with a picture on the pages, and three times as many without")
     parser.add_argument("--calm-looks", type=int, default=60, help="times that each page is asked for between cloaks")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fediart-bench-") as temporary:
@@ -196,7 +197,7 @@ def main() -> None:
             time.sleep(chosen.idle)
             idle_cpu, idle_mb = (server.cpu() - before) / chosen.idle * 100, server.rss()
             uploads, pages = Uploads(place), Pages(server, place)
-            fill(uploads, folder)
+            fill(uploads, folder, chosen.works)
             time.sleep(1)
             accepted = with_and_without(server, uploads, pages, pictures, chosen.calm_looks)
             used_mb = server.rss()
