@@ -23,9 +23,14 @@ class Postgres:
 
     server: PostgresServer
 
-    def run(self, sql: str) -> None:
+    def ask(self, address: str, sql: str) -> str:
+        """What psql prints."""
         psql = self.server.bin_path / "psql"
-        subprocess.run([psql, self.server.get_uri(), "-v", "ON_ERROR_STOP=1", "-qc", sql], check=True, capture_output=True)
+        command = [str(psql), address, "-v", "ON_ERROR_STOP=1", "-qAtc", sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def run(self, sql: str) -> None:
+        self.ask(self.server.get_uri(), sql)
 
     def new_database(self) -> str:
         """The address of an empty database, as `storage.database` takes it."""
