@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from fediart.cli.demo import free_port
+import httpx
+
+from fediart.cli.demo import Side, free_port, prepare
+from fediart.media.sample import draw_sample
+
+T = TypeVar("T")
 
 SETTINGS = """
 [federation]
@@ -38,6 +45,13 @@ class Server:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(20)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 def start_server(data: Path, port: int | None = None, settings: str = SETTINGS) -> Server:
@@ -68,8 +82,68 @@ def a_server(data: Path) -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.process.terminate()
+        server.stop()
+
+
+def until(what: str, ask: Callable[[], T | None], seconds: float = 30) -> T:
+    """Ask until the answer says something: not None, False or empty."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = ask()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:.0f} seconds in vain: {what}")
+
+
+class Person:
+    """Somebody with an account on a server of its own, and a client program that speaks to it. The server may be restarted."""
+
+    def __init__(self, data: Path, name: str = "mira", database: str = "") -> None:
+        self.side: Side = asyncio.run(prepare(name, data, database))
+        self.uri = f"{self.side.url}/users/{name}"
+        self.client = httpx.Client(
+            base_url=self.side.url, headers={"authorization": f"Bearer {self.side.token}"}, timeout=20, trust_env=False
+        )
+
+    def start(self) -> Server:
+        return start_server(self.side.data, self.side.port)
+
+    def ask(self, method: str, path: str, **request: Any) -> Any:
+        """What the client API answers, when it is no error."""
+        answer = self.client.request(method, path, **request)
+        assert answer.status_code < 400, (method, path, answer.status_code, answer.text)
+        return answer.json()
+
+    def upload(self, picture: bytes | None = None, alt: str = "An evening over water") -> str:
+        """The id of a picture that is accepted, not yet cloaked."""
+        data = picture if picture is not None else draw_sample(320, 240)
+        found: str = self.ask(
+            "POST", "/api/v2/media", files={"file": ("evening.jpg", data, "image/jpeg")}, data={"description": alt}
+        )["id"]
+        return found
+
+    def post(self, text: str, *pictures: str, **more: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("POST", "/api/v1/statuses", json={"status": text, "media_ids": list(pictures), **more})
+        return found
+
+    def find(self, handle_or_uri: str) -> str:
+        """The id here of an account elsewhere."""
+        found = self.ask("GET", "/api/v2/search", params={"q": handle_or_uri, "resolve": "true", "type": "accounts"})
+        id_: str = found["accounts"][0]["id"]
+        return id_
+
+    def is_following(self, id_: str) -> bool:
+        held: bool = self.ask("GET", "/api/v1/accounts/relationships", params={"id[]": id_})[0]["following"]
+        return held
+
+
+@contextlib.contextmanager
+def running(person: Person) -> Iterator[Server]:
+    """The person's server, while the block runs; the client is closed with it."""
+    with person.client:
+        server = person.start()
         try:
-            server.process.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+            yield server
+        finally:
+            server.stop()
