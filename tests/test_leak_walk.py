@@ -7,6 +7,7 @@ it have? The same walk over a server whose cloak changes next to nothing must fi
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import html
 import io
@@ -28,7 +29,7 @@ from fediart.domain.images import ImageState
 from fediart.domain.works import WorkState
 from fediart.instance import Instance
 from fediart.jobs.runner import running_jobs
-from fediart.media.pipeline import RenderRequest, render
+from fediart.media.child import render
 from fediart.media.sample import draw_sample
 from fediart.storage import accounts, images, tables, works
 from fediart.studio.follow_actor import follow
@@ -180,11 +181,21 @@ async def _references(scene: Scene, folder: Path, secret: bytes) -> list[Referen
         for cloak in (True, False):
             made_in = folder / f"{name}-{cloak}"
             made_in.mkdir()
-            result = await render(
-                RenderRequest(path, purpose, cloak, secret, "standard", "texture", made_in), lambda _share: None
-            )
-            shown.append({item.kind: Image.open(io.BytesIO(item.path.read_bytes())).convert("RGB") for item in result.renditions})
-            hashes.append(result.blurhash)
+            # What the child process does, here: starting one for each would take longer than the rest.
+            order = {
+                "original": str(path),
+                "purpose": purpose,
+                "cloak": cloak,
+                "secret": secret.hex(),
+                "strength": "standard",
+                "backend": "texture",
+                "out": str(made_in),
+                "pixels": 50_000_000,
+            }
+            result = await asyncio.to_thread(render, order)
+            made = {item["kind"]: Path(item["path"]).read_bytes() for item in result["renditions"]}
+            shown.append({kind: Image.open(io.BytesIO(data)).convert("RGB") for kind, data in made.items()})
+            hashes.append(result["blurhash"])
         out.append(Reference(name, purpose, is_cloaked, shown[0], shown[1], hashes[0], hashes[1]))
     return out
 
