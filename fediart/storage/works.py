@@ -288,9 +288,10 @@ def count_change(db: Connection, work_id: int, *, likes: int = 0, boosts: int = 
     )
 
 
-def remove_work(db: Connection, work: Work, actor_uri: str, now: int) -> tuple[list[str], list[str]]:
+def remove_work(db: Connection, work: Work, actor_uri: str, now: int, *, tombstone: bool = True) -> tuple[list[str], list[str]]:
     """Remove a work and all that hangs on it, leaving a tombstone. Returns (public file names, vault keys) now unused."""
-    put_tombstone(db, work.uri, actor_uri, now)
+    if tombstone:
+        put_tombstone(db, work.uri, actor_uri, now)
     names, keys = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id == work.id)).scalars()))
     for table in (likes, boosts, timeline, notifications, work_addresses, work_tags, work_mentions):
         db.execute(delete(table).where(table.c.work_id == work.id))

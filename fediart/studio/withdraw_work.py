@@ -25,4 +25,6 @@ def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int
     assert author is not None  # an account always has its actor
     if work.state == WorkState.PUBLISHED:
         announce_removal(db, instance.identifiers, work_id, now)
-    return works.remove_work(db, work, author.uri, now)
+    # "It is gone" would tell a stranger that there was something, where "not here" is what they always heard.
+    was_open = work.state == WorkState.PUBLISHED and work.visibility.is_open
+    return works.remove_work(db, work, author.uri, now, tombstone=was_open)

@@ -69,7 +69,8 @@ async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
     work_id = parse_id(request.path_params["work_id"])
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, None) if work_id else None
     if seen is None or seen.work.actor_id != actor.id:
-        if work_id and await instance.storage.read(works.has_tombstone, instance.identifiers.work_uri(actor.username, work_id)):
+        uri = instance.identifiers.work_uri(actor.username, work_id or 0)
+        if await instance.storage.read(works.has_tombstone, uri, actor.uri):
             raise Gone("This work was deleted.")
         raise NotFound(NOT_HERE)
     to, cc = await instance.storage.read(works.addresses_of, seen.work.id)

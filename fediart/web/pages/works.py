@@ -60,7 +60,8 @@ async def work(request: Request) -> Response:
     account = await signed_in(request)
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id if account else None)
     if seen is None or not seen.author.actor.is_local or seen.author.actor.username != name:
-        if await instance.storage.read(rows.has_tombstone, instance.identifiers.work_uri(name, work_id)):
+        ids = instance.identifiers
+        if await instance.storage.read(rows.has_tombstone, ids.work_uri(name, work_id), ids.actor_uri(name)):
             raise Gone("This work was deleted by its artist.")
         raise NotFound("There is nothing here, or it is not for everyone.")
     return await _work_page(request, seen, account, "")
