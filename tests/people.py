@@ -65,7 +65,7 @@ class People:
     async def client(self, token: str | None = None, **more: Any) -> httpx.AsyncClient:
         """`client=("203.0.113.9", 5)` among `more` says from where it calls."""
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=more.pop("client", ("127.0.0.1", 123)))
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+        headers = {**more.pop("headers", {}), **({"authorization": f"Bearer {token}"} if token else {})}
         return await self.stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=self.instance.config.base_url, headers=headers, **more)
         )

@@ -28,6 +28,7 @@ from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from tests.addresses import filled, page_paths, parameters, route_table
 from tests.people import People, Person, people_of
+from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
 
@@ -225,7 +226,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
         instance = scene.people.instance
         answer = await scene.mira.api.post("/api/v2/media", files={"file": ("a.jpg", draw_sample(64, 48))})
         image_id = answer.json()["id"]
-        before = await instance.storage.read(_everything)
+        before = await instance.storage.read(everything)
         nothing = str(new_id(instance.clock()))
         private = [str(scene.works[kind]) for kind in ("followers", "mentioned", "draft", "waiting")]
         routes = [
@@ -254,13 +255,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
                     if "{verb}" not in route.path:
                         break
         assert asked > 50
-        assert await instance.storage.read(_everything) == before
-
-
-def _everything(db: Connection) -> dict[str, list[tuple[Any, ...]]]:
-    return {
-        table.name: sorted((tuple(row) for row in db.execute(select(table))), key=repr) for table in tables.metadata.sorted_tables
-    }
+        assert await instance.storage.read(everything) == before
 
 
 @pytest.mark.anyio

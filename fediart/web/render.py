@@ -80,7 +80,7 @@ async def render(
     unseen = await instance.storage.read(notifications.unseen_count, account.actor_id) if account is not None else 0
     fresh = ""
     form_cookie = cookie_name(instance) + "-form"
-    if not session_token(request) and form_cookie not in request.cookies:
+    if not session_token(request) and not request.cookies.get(form_cookie):
         fresh = secrets.token_urlsafe(24)
         request.state.form_cookie = fresh
     body = (
