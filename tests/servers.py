@@ -100,7 +100,7 @@ class Keeper:
     """Somebody with an account on a server of its own, and a client program that speaks to it. The server may be restarted."""
 
     def __init__(self, data: Path, name: str = "mira", database: str = "") -> None:
-        self.side: Side = asyncio.run(prepare(name, data, database))
+        self.side: Side = asyncio.run(prepare(name, data, database, {}))
         self.uri = f"{self.side.url}/users/{name}"
         self.client = httpx.Client(
             base_url=self.side.url, headers={"authorization": f"Bearer {self.side.token}"}, timeout=20, trust_env=False
