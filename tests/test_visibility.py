@@ -22,6 +22,7 @@ from fediart.jobs.runner import running_jobs
 from fediart.media.sample import draw_sample
 from fediart.storage import images, tables
 from fediart.storage import works as rows
+from fediart.studio.attach_images import attach_images
 from fediart.studio.edit_profile import edit_profile
 from fediart.studio.follow_actor import follow
 from fediart.studio.publish_work import Draft, publish_work, start_draft
@@ -114,7 +115,10 @@ async def a_scene(folder: Path) -> AsyncIterator[Scene]:
         for kind in ("deleted", "deleted_followers"):
             await withdraw_work(instance, mira.account, made[kind])
         made["draft"] = await start("draft")
-        made["waiting"] = await publish_work(instance, mira.account, await start("waiting"))
+        made["waiting"] = await start("waiting")
+        answer = await mira.api.post("/api/v2/media", files={"file": ("a.jpg", draw_sample(64, 48))})
+        await attach_images(instance, mira.account, made["waiting"], [int(answer.json()["id"])])  # nobody cloaks it here
+        made["waiting"] = await publish_work(instance, mira.account, made["waiting"])
         narrow = await people.person("mira", "write follow")
         stranger = await people.client()
         everybody = {**others, "owner": mira}
