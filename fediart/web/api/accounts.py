@@ -115,8 +115,12 @@ async def search(request: Request) -> Response:
         if actor_id is not None:
             found["accounts"].append(await _account(request, actor_id))
     if is_web_uri(words) and kind in (None, "statuses"):
-        work = await instance.storage.read(works.work_by_uri, words)
-        seen = await instance.storage.read(shown_rows.work_seen_by, work.id, held.actor_id if held else None) if work else None
+        local = instance.identifiers.parse_local(words)
+        work_id = local.work_id if local is not None else None
+        if work_id is None:
+            work = await instance.storage.read(works.work_by_uri, words)
+            work_id = work.id if work is not None else None
+        seen = await instance.storage.read(shown_rows.work_seen_by, work_id, held.actor_id if held else None) if work_id else None
         if seen is not None:
             found["statuses"].append(entities.status(instance.identifiers, seen))
     return answer(found)
