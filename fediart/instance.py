@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,11 @@ class Instance:
     def sign_as_instance(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """Headers that sign a request by the instance actor: every GET of ours carries them."""
         return sign_request(method, url, body, self.instance_actor.public_key_id, self.instance_key_pem, self.clock())
+
+    @property
+    def unfinished(self) -> Path:
+        """Folder for files in the making. What is found there at a start is nobody's."""
+        return self.data / "unfinished"
 
     @property
     def seeker(self) -> Seeker:
@@ -152,6 +158,7 @@ def _check_address(known: str | None, identifiers: Identifiers) -> None:
 async def open_instance(config: Config, data: Path, *, clock: Clock = system_clock) -> AsyncIterator[Instance]:
     """Migrate and open everything; close it on the way out."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (data / "unfinished").mkdir(exist_ok=True, mode=0o700)
     url = database_url(config.storage.database, data)
     await migrate(url)
     storage = open_storage(url)
@@ -186,6 +193,11 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
 
 
 async def release_leases(instance: Instance) -> None:
-    """At the start of the one process that works off jobs here: what was in hand when it ended is free again."""
+    """At the start of the one process that works off jobs here: what was in hand when it ended is free again.
+
+    Its files in the making go: each is made anew.
+    """
+    await asyncio.to_thread(shutil.rmtree, instance.unfinished, ignore_errors=True)
+    await asyncio.to_thread(instance.unfinished.mkdir, mode=0o700, exist_ok=True)
     await instance.storage.write(leases.release_all, jobs)
     await instance.storage.write(leases.release_all, deliveries)

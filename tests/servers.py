@@ -85,14 +85,14 @@ def a_server(data: Path) -> Iterator[Server]:
         server.stop()
 
 
-def wait_for(what: str, ask: Callable[[], T | None], seconds: float = 30) -> T:
+def wait_for(what: str, ask: Callable[[], T | None], seconds: float = 60, every: float = 0.05) -> T:
     """Ask until the answer says something: not None, False or empty."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = ask()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"waited {seconds:.0f} seconds in vain: {what}")
 
 
@@ -106,8 +106,21 @@ class Keeper:
             base_url=self.side.url, headers={"authorization": f"Bearer {self.side.token}"}, timeout=20, trust_env=False
         )
 
+        self.server: Server | None = None
+
     def start(self) -> Server:
-        return start_server(self.side.data, self.side.port)
+        self.server = start_server(self.side.data, self.side.port)
+        return self.server
+
+    def kill_and_start(self) -> None:
+        """SIGKILL: no handler runs, nothing is tidied up."""
+        assert self.server is not None
+        self.server.kill()
+        self.start()
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
 
     def ask(self, method: str, path: str, **request: Any) -> Any:
         """What the client API answers, when it is no error."""
@@ -142,8 +155,7 @@ class Keeper:
 def running(keeper: Keeper) -> Iterator[Server]:
     """The keeper's server, while the block runs; the client is closed with it."""
     with keeper.client:
-        server = keeper.start()
         try:
-            yield server
+            yield keeper.start()
         finally:
-            server.stop()
+            keeper.stop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,9 +80,7 @@ async def publish(
         draft = Draft(text=text, warning=warning, visibility=Visibility(visibility))
         work_id = await start_draft(instance, artist, draft)
         for index, picture in enumerate(pictures):
-            with tempfile.NamedTemporaryFile(dir=instance.data, prefix="upload-") as copy:
-                shutil.copyfile(picture, copy.name)
-                said = alt[index] if index < len(alt) else ""
-                await add_image(instance, artist, Path(copy.name), picture.name, work_id=work_id, alt=said)
+            said = alt[index] if index < len(alt) else ""
+            await add_image(instance, artist, picture, picture.name, work_id=work_id, alt=said)
         final = await publish_work(instance, artist, work_id)
         click.echo(f"{config.base_url}/@{name.lower()}/{final}")

@@ -37,7 +37,6 @@ def bound_socket(config: Config) -> socket.socket:
                 f"Stop it, or choose another one: --port {config.server.port + 1}"
             ) from None
         raise ConfigError(f"Cannot listen on {config.server.host} port {config.server.port}: {problem.strerror}.") from None
-    listener.set_inheritable(True)
     return listener
 
 

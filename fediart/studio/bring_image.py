@@ -28,7 +28,7 @@ async def bring_image(instance: Instance, image_id: int) -> None:
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is None or image.purpose != Purpose.REMOTE or image.state == ImageState.READY or image.remote_url is None:
         return
-    with tempfile.TemporaryDirectory(dir=instance.data, prefix="fetch-") as folder:
+    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="fetch-") as folder:
         try:
             made, width, height, blurhash = await _fetch(instance, image, Path(folder))
         except (BadInput, CloakFailed) as problem:

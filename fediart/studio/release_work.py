@@ -39,7 +39,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     if account is None:
         return
     await instance.storage.write(images.change_image, image_id, state=ImageState.CLOAKING, progress=0.0)
-    with tempfile.TemporaryDirectory(dir=instance.data, prefix="render-") as folder:
+    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
         request = RenderRequest(
             original_path=instance.vault.path(image.vault_key),
             purpose=image.purpose.value,

@@ -95,7 +95,7 @@ def truth(text: str) -> bool:
 async def on_disk(instance: Instance, upload: UploadFile) -> AsyncIterator[Path]:
     """An uploaded file as a path, while the block runs. Raises TooLarge."""
     limit = instance.config.media.upload_bytes
-    with tempfile.NamedTemporaryFile(dir=instance.data, prefix="upload-") as file:
+    with tempfile.NamedTemporaryFile(dir=instance.unfinished, prefix="upload-") as file:
         size = 0
         while chunk := await upload.read(_CHUNK):
             size += len(chunk)
