@@ -8,8 +8,9 @@ from PIL import Image, ImageFilter
 
 from fediart.media.cloak.textures import WORK_SIDE, Plane, enlarged
 
-_BUSY = 8.0
-"""Local standard deviation, in levels, from which a place counts as fully textured."""
+_CALM, _BUSY = 2.0, 8.0
+"""Local standard deviations, in levels: up to the first a place counts as flat, from the second on as fully textured.
+A gradient of half a level a pixel, or the grain of a scanner, is still flat."""
 
 
 def busyness(luma: Plane) -> Plane:
@@ -22,8 +23,10 @@ def busyness(luma: Plane) -> Plane:
     small = Image.fromarray(luma).resize((max(8, round(width * scale)), max(8, round(height * scale))), Image.Resampling.BOX)
     values = np.asarray(small, dtype=np.float32)
     spread = np.sqrt(np.maximum(_box(values * values) - _box(values) ** 2, 0))
-    level = Image.fromarray(np.clip(spread / _BUSY * 255, 0, 255).astype(np.uint8))
-    level = level.filter(ImageFilter.MinFilter(7)).filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.GaussianBlur(2))
+    level = Image.fromarray(np.clip((spread - _CALM) / (_BUSY - _CALM) * 255, 0, 255).astype(np.uint8))
+    # Away with what is narrower than an outline and its neighbourhood; what is left gets most of its extent back.
+    for step in (ImageFilter.MinFilter(7), ImageFilter.MinFilter(5), ImageFilter.MaxFilter(7), ImageFilter.GaussianBlur(2)):
+        level = level.filter(step)
     return enlarged(np.asarray(level, dtype=np.float32) / np.float32(255), height, width)
 
 

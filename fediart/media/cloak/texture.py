@@ -8,6 +8,8 @@ away, and nobody has shown that it stops anyone from training.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,11 +23,22 @@ from fediart.media.cloak.visibility import Reference, prepare, ssim
 PPD = 33.0
 """Pixels per degree: an artist who looks closely."""
 
-STRENGTHS: dict[str, tuple[float, float]] = {"light": (0.035, 1.0), "standard": (0.06, 1.5), "strong": (0.10, 3.0)}
-"""Name → (wanted mean ꟻLIP, cap on flat areas in levels)."""
 
-LARGEST_AMPLITUDE = 40.0
-TILE, TILES = 96, 16
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """`flip`: the wanted mean ꟻLIP. `flat_cap`: the largest change on flat areas, in levels; `most`: anywhere."""
+
+    flip: float
+    flat_cap: float
+    most: float
+
+
+STRENGTHS = {"light": Strength(0.035, 1.0, 7.0), "standard": Strength(0.06, 1.5, 10.0), "strong": Strength(0.10, 3.0, 18.0)}
+
+BUSY_SHARE = 1.4
+"""How many times the wanted ꟻLIP the busy places may have."""
+
+TILE = 96
 SMALLEST_SIDE = 16
 
 
@@ -50,7 +63,7 @@ class TextureCloak:
         height, width, _ = rgb.shape
         if min(height, width) < SMALLEST_SIDE:
             raise CloakFailed(f"A picture needs at least {SMALLEST_SIDE} pixels on each side to be cloaked.")
-        wanted, flat_cap = STRENGTHS[strength]
+        wanted = STRENGTHS[strength]
         pattern = texture(height, width, seed)
         progress(0.35)
         busy = busyness(_luma(rgb))
@@ -64,15 +77,15 @@ class TextureCloak:
         dither = generator(seed, "tiles").random(tile_pattern.shape, dtype=np.float32)
 
         def cloaked_tiles(amplitude: float) -> Pixels:
-            return apply(tiles, tile_pattern * budget(tile_busy, amplitude, flat_cap), dither)
+            return apply(tiles, tile_pattern * budget(tile_busy, amplitude, wanted.flat_cap), dither)
 
-        amplitude, flip = _search(reference, cloaked_tiles, wanted, progress)
+        amplitude, flip = _search(reference, cloaked_tiles, tile_busy, wanted, progress)
         out = np.empty_like(rgb)
         random = generator(seed, "dither")
         squared = 0.0
         for top in range(0, height, 256):
             rows = slice(top, min(height, top + 256))
-            change = pattern[rows] * budget(busy[rows], amplitude, flat_cap)
+            change = pattern[rows] * budget(busy[rows], amplitude, wanted.flat_cap)
             out[rows] = apply(rgb[rows], change, random.random(change.shape, dtype=np.float32))
             squared += float(((out[rows].astype(np.int16) - rgb[rows]) ** 2).sum(dtype=np.int64))
             progress(0.85 + 0.15 * rows.stop / height)
@@ -88,8 +101,8 @@ class TextureCloak:
             seconds=round(time.monotonic() - started, 2),
             cpu_seconds=round(time.process_time() - cpu, 2),
             amplitude=round(amplitude, 2),
-            flat_cap=flat_cap,
-            weak=flip < 0.8 * wanted,
+            flat_cap=wanted.flat_cap,
+            weak=flip < 0.8 * wanted.flip,
         )
         return out, report
 
@@ -108,15 +121,26 @@ def apply(rgb: Pixels, change: Plane, dither: Plane) -> Pixels:
     return np.clip(np.floor(rgb + (change + dither)[..., None]), 0, 255).astype(np.uint8)
 
 
-def _search(reference: Reference, cloaked: object, wanted: float, progress: Progress) -> tuple[float, float]:
-    """The amplitude whose mean ꟻLIP comes nearest to `wanted` from below, by bisection; and that ꟻLIP."""
-    assert callable(cloaked)
-    low, high = 0.5, LARGEST_AMPLITUDE
-    best = (low, float(reference.flip(cloaked(low)).mean()))
+def _search(
+    reference: Reference, cloaked: Callable[[float], Pixels], busy: Plane, wanted: Strength, progress: Progress
+) -> tuple[float, float]:
+    """The amplitude whose mean ꟻLIP comes nearest to the wanted one from below, by bisection; and that ꟻLIP.
+
+    Where flat areas hold the mean down, the busy ones do not make up for it: theirs is bounded too.
+    """
+    weight = float(busy.sum())
+
+    def seen_at(amplitude: float) -> tuple[float, bool]:
+        flip = reference.flip(cloaked(amplitude))
+        mean, where_busy = float(flip.mean()), float((flip * busy).sum()) / weight if weight > 0 else 0.0
+        return mean, mean <= wanted.flip and where_busy <= BUSY_SHARE * wanted.flip
+
+    low, high = 0.5, wanted.most
+    best = low, seen_at(low)[0]
     for step in range(6):
         middle = float(np.sqrt(low * high))
-        seen = float(reference.flip(cloaked(middle)).mean())
-        if seen <= wanted:
+        seen, fits = seen_at(middle)
+        if fits:
             low, best = middle, (middle, seen)
         else:
             high = middle

@@ -1,7 +1,7 @@
 """How visible a change is: ꟻLIP for pictures of ordinary range, of our own, on sampled tiles.
 
 After Andersson et al., "ꟻLIP: A Difference Evaluator for Alternating Images", 2020 (doi.org/10.1145/3406183). A test
-compares it with the authors' package.
+holds it to figures of the authors' program.
 """
 
 from __future__ import annotations
