@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says something of this machine only: no deadline, no complaint about slow ones.
 from tests.postgres import Postgres, a_postgres
 
-settings.register_profile("fediart", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says something of this machine only: no deadline, no complaint about slow ones.
+EXAMPLES = 5_000 if os.environ.get("FEDIART_LONG") == "1" else 150
+settings.register_profile("fediart", deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fediart")
-
 
 NO_SKIP = os.environ.get("FEDIART_NO_SKIP") == "1"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fediart.activitypub.signatures.digest import content_digest_fits, digest_fits
@@ -492,7 +492,7 @@ def test_the_edges_of_the_window_are_inside(sent: Sent, now: int) -> None:
 def test_a_date_without_a_zone_is_read_as_utc_wherever_this_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
     try:
         for zone in ("-0000", ""):
@@ -522,7 +522,6 @@ def test_a_key_of_4096_bits_is_used() -> None:
 # -------------------------------------------------------------------------------------------------------- properties
 
 
-@settings(max_examples=150)
 @given(st.sampled_from(["old", "new"]), st.integers(0, 255), st.integers(1, 255))
 def test_no_byte_of_a_signature_can_be_changed(form: str, at: int, by: int) -> None:
     sent = old() if form == "old" else new()
@@ -533,7 +532,6 @@ def test_no_byte_of_a_signature_can_be_changed(form: str, at: int, by: int) -> N
     assert check_signature(replace(found, signature=bytes(changed)), rsa_pair()[1]) == Refused(Reason.WRONG)
 
 
-@settings(max_examples=150)
 @given(st.sampled_from([old(), new()]), st.integers(0, len(BODY) - 1), st.integers(1, 255))
 def test_no_byte_of_a_body_can_be_changed(sent: Sent, at: int, by: int) -> None:
     changed = bytearray(BODY)
@@ -552,7 +550,6 @@ SIGNED = [
 ]
 
 
-@settings(max_examples=300)
 @given(st.sampled_from(SIGNED), st.integers(0, 1_000), st.characters(min_codepoint=0x20, max_codepoint=0xFF))
 def test_no_character_of_a_signed_header_can_be_changed(case: tuple[Sent, str], at: int, character: str) -> None:
     sent, name = case
@@ -588,7 +585,6 @@ ANY_HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=600)
 @given(ANY_HEADERS, TEXT, st.one_of(st.none(), st.binary(max_size=50)))
 def test_reading_whatever_stands_in_the_headers_ends_in_a_verdict(
     headers: dict[str, str], target: str, body: bytes | None
@@ -597,7 +593,6 @@ def test_reading_whatever_stands_in_the_headers_ends_in_a_verdict(
     assert isinstance(found, Refused | SignatureToCheck)
 
 
-@settings(max_examples=300)
 @given(
     st.sampled_from([old(), new()]),
     st.sampled_from(["signature", "signature-input", "date", "digest", "host"]),
@@ -611,7 +606,6 @@ def test_a_good_request_with_something_put_into_a_header_ends_in_a_verdict(sent:
     assert isinstance(read(changed), Refused | SignatureToCheck)
 
 
-@settings(max_examples=200)
 @given(TEXT)
 def test_dates_of_any_shape_are_read_or_refused(text: str) -> None:
     assert judged(old(date=text.encode("latin-1", "replace").decode("latin-1"))) in {None, *Reason}
@@ -629,7 +623,6 @@ def test_a_megabyte_of_one_pattern_in_a_header_is_refused(sent: Sent, name: str,
         assert judged(replace(sent, headers={**sent.headers, name: value})) is not None
 
 
-@settings(max_examples=200)
 @given(TEXT, st.binary(max_size=20))
 def test_a_digest_header_of_any_text_fits_only_when_it_names_the_body(text: str, body: bytes) -> None:
     if sha256(body) not in text:

@@ -21,7 +21,7 @@ from fediart.activitypub.parsers.activity import parse_activity
 from fediart.activitypub.parsers.json_document import load_document
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
-from fediart.errors import FediartError, ParseError, Unavailable
+from fediart.errors import AddressRefused, BadAnswer, FediartError, ParseError, RefusedByRemote, RemoteError, Unavailable
 from fediart.inbox.handlers.announce import handle_announce
 from fediart.inbox.handlers.answer import handle_accept, handle_reject
 from fediart.inbox.handlers.create import handle_create
@@ -122,7 +122,7 @@ class Handling:
     def _handle(self, db: Connection, arrivals: list[_Arrival]) -> tuple[int, list[Done], _Stopped | None]:
         """Do as many as need nothing but the database. Returns how many those were, and why the next one was not."""
         instance, now = self._instance, self._instance.clock()
-        sender = actors.actor_by_uri(db, arrivals[0].row.lane)
+        sender = actors.actor_by_uri(db, _actor_of(arrivals[0].row))
         done: list[Done] = []
         stopped: _Stopped | None = None
         ended: list[int] = []
@@ -148,14 +148,22 @@ class Handling:
         return len(ended), done, stopped
 
     async def _finished(self, stopped: _Stopped, _behind: int) -> bool:
-        """Finish what could not be done at once; False when it must be tried again, and the lane waits."""
+        """Finish what could not be done at once; False when it must be tried again, and the lane waits.
+
+        What waits for another server than the sender's waits apart: the sender's next post has nothing to do with it.
+        """
         row, activity = stopped.arrival.row, stopped.arrival.activity
-        problem = stopped.problem
+        problem, lane = stopped.problem, None
         if stopped.later is not None:
             try:
                 await self._follow_up([await stopped.later()])
             except ParseError as unclear:
                 _not_understood(activity, unclear)
+            except RemoteError as failed:
+                if _is_final(failed):
+                    _not_understood(activity, failed)
+                else:
+                    problem, lane = failed, f"{_actor_of(row)} {row.id}"
             except Exception as failed:  # a door: another server may answer the next time
                 problem = failed
         if problem is not None and not self._gives_up(row, problem):
@@ -166,8 +174,10 @@ class Handling:
             )
             wait = min(FIRST_WAIT_MS * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
             run_at = self._instance.clock() + wait
-            await self._instance.storage.write(leases.defer, jobs, row.id, lease=self._lease, run_at=run_at, problem=reason)
-            return False
+            await self._instance.storage.write(
+                leases.defer, jobs, row.id, lease=self._lease, run_at=run_at, problem=reason, lane=lane
+            )
+            return lane is not None
         await self._instance.storage.write(leases.finish, jobs, [row.id], lease=self._lease)
         return True
 
@@ -197,6 +207,19 @@ def _read(row: Row[Any]) -> _Arrival:
         return _Arrival(row, None)
 
 
-def _not_understood(activity: ParsedActivity | None, problem: ParseError) -> None:
+def _actor_of(row: Row[Any]) -> str:
+    """A lane is named after its actor, with the row's own id behind it where the row waits apart."""
+    lane: str = row.lane
+    return lane.split(" ")[0]
+
+
+def _is_final(problem: RemoteError) -> bool:
+    """Will asking again be of no use? What is gone, refused or wrong stays so; a server that is away may come back."""
+    if isinstance(problem, RefusedByRemote):
+        return problem.remote_status < 500 and problem.remote_status not in (408, 425, 429)
+    return isinstance(problem, AddressRefused | BadAnswer)
+
+
+def _not_understood(activity: ParsedActivity | None, problem: FediartError) -> None:
     if activity is not None:
         log.info("arrival.not_understood", kind=activity.type, actor=activity.actor, reason=problem.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         return ACCEPTED
     try:
         fresh = await instance.storage.write(
-            arrivals.receive, uri=activity.uri, actor_uri=signer.uri, body=body, now=instance.clock()
+            arrivals.receive, uri=_told_as(activity, headers), actor_uri=signer.uri, body=body, now=instance.clock()
         )
     except Unavailable as problem:
         return Receipt(503, problem.message, retry_after=300)
@@ -66,6 +67,17 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         instance.accepted_at = time.monotonic()
         instance.wake("arrival")
     return ACCEPTED
+
+
+_ID_USED_AGAIN = frozenset({"Follow", "Undo"})
+"""Misskey makes these ids from who follows whom: the second follow of the same two has the id of the first."""
+
+
+def _told_as(activity: ParsedActivity, headers: Mapping[str, str]) -> str:
+    """What must be new: an activity's id; where ids are used again, the id and the signature it came with."""
+    if activity.type not in _ID_USED_AGAIN:
+        return activity.uri
+    return f"{activity.uri} {hashlib.sha256(headers['signature'].encode()).hexdigest()}"
 
 
 async def _is_about_a_stranger(instance: Instance, activity: ParsedActivity) -> bool:

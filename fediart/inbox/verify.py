@@ -80,6 +80,8 @@ async def _owner_uri(instance: Instance, key_id: str) -> str:
     """The actor behind a key's address. With a fragment it is the actor's own; without, a key document names its owner."""
     if "#" in key_id:
         return key_id.split("#")[0]
+    if instance.identifiers.pretends_local(key_id):
+        raise ParseError("This key would be ours.")
     document = await fetch_document(instance.client, key_id, instance.sign_as_instance)
     owner = document.get("owner")
     key = document.get("publicKey")

@@ -72,6 +72,22 @@ async def keep_actor(seeker: Seeker, parsed: ParsedActor) -> Actor:
     return actor
 
 
+MAX_FIELDS_BYTES = 131_072
+
+
+def _fields(parsed: ParsedActor) -> str:
+    """The lines of a profile, sanitised, as JSON; those that would make its row too long are left out."""
+    kept: list[list[str]] = []
+    left = MAX_FIELDS_BYTES
+    for name, value in parsed.fields:
+        pair = [clean_name(name), clean_html(value)]
+        left -= sum(len(part.encode()) for part in pair)
+        if left < 0:
+            break
+        kept.append(pair)
+    return json.dumps(kept, ensure_ascii=False)
+
+
 def actor_values(parsed: ParsedActor, now: int) -> dict[str, Any]:
     """The row of a remote actor; everything that will stand in a page is sanitised here."""
     return {
@@ -81,7 +97,7 @@ def actor_values(parsed: ParsedActor, now: int) -> dict[str, Any]:
         "kind": parsed.kind,
         "name": clean_name(parsed.name),
         "summary": clean_html(parsed.summary),
-        "fields": json.dumps([[clean_name(name), clean_html(value)] for name, value in parsed.fields]),
+        "fields": _fields(parsed),
         "url": parsed.url,
         "inbox": parsed.inbox,
         "shared_inbox": parsed.shared_inbox,

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 import httpx
 import structlog
+import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from fediart.errors import AddressRefused, BadAnswer, Unreachable
@@ -41,6 +42,14 @@ class Answer:
     url: str
 
 
+def as_sent(url: str) -> str:
+    """The address as it goes on the wire. A signature covers that: `%7E` is sent as `~`, `é` as `%C3%A9`."""
+    try:
+        return str(yarl.URL(str(httpx.URL(url))))
+    except (httpx.InvalidURL, ValueError):
+        return url  # it will not be sent at all
+
+
 class RemoteClient:
     """Asks other servers. Close it."""
 
@@ -51,7 +60,7 @@ class RemoteClient:
 
     async def sign(self, signer: Signer, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """An RSA signature takes about a millisecond: not on the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._signing, signer, method, url, body)
+        return await asyncio.get_running_loop().run_in_executor(self._signing, signer, method, as_sent(url), body)
 
     async def request(
         self,

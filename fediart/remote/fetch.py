@@ -46,8 +46,12 @@ async def follow(client: RemoteClient, url: str, headers: dict[str, str], signer
 
 def next_url(url: str, location: str) -> str:
     """Where a redirect leads. From https never to http."""
-    target = urljoin(url, location)
-    if not location or (urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https"):
+    try:
+        target = urljoin(url, location)
+        allowed = bool(location) and not (urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https")
+    except ValueError:
+        allowed = False
+    if not allowed:
         raise BadAnswer(
             "The other server redirects to where this server does not follow.", detail=f"{url[:200]} → {location[:200]}"
         )

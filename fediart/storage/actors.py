@@ -77,13 +77,12 @@ def change_actor(db: Connection, actor_id: int, **values: Any) -> None:
 def save_remote_actor(db: Connection, new_id: int, values: dict[str, Any]) -> Actor:
     """Insert or refresh a remote actor. Its uri is its identity; a name that moved to another uri moves with it."""
     row = db.execute(select(actors.c.id, actors.c.host).where(actors.c.uri == values["uri"])).first()
+    named = (actors.c.host == values["host"], actors.c.username == values["username"], actors.c.uri != values["uri"])
+    holder = db.execute(select(actors.c.id).where(*named)).scalar()
+    if holder is not None:
+        # The host gave the name to somebody else: the older one keeps its works, not the name.
+        db.execute(update(actors).where(actors.c.id == holder).values(username=f"{values['username']}#{holder}", gone=True))
     if row is None:
-        holder = db.execute(
-            select(actors.c.id).where(actors.c.host == values["host"], actors.c.username == values["username"])
-        ).scalar()
-        if holder is not None:
-            # The host gave the name to somebody else: the older one keeps its works, not the name.
-            db.execute(update(actors).where(actors.c.id == holder).values(username=f"{values['username']}#{holder}", gone=True))
         db.execute(insert(actors).values(id=new_id, created_at=values["fetched_at"], **values))
     elif row.host != "":
         db.execute(update(actors).where(actors.c.id == row.id).values(**values, gone=False))

@@ -68,12 +68,13 @@ def finish(db: Connection, table: Table, ids: list[int], *, lease: str) -> int:
     return db.execute(delete(table).where(table.c.id.in_(ids), table.c.lease == lease)).rowcount
 
 
-def defer(db: Connection, table: Table, id_: int, *, lease: str, run_at: int, problem: str) -> bool:
-    """Not done: try again at `run_at`. False when the lease is no longer ours."""
+def defer(db: Connection, table: Table, id_: int, *, lease: str, run_at: int, problem: str, lane: str | None = None) -> bool:
+    """Not done: try again at `run_at`, in another lane if one is given. False when the lease is no longer ours."""
+    moved = {} if lane is None else {"lane": lane}
     changed = db.execute(
         update(table)
         .where(table.c.id == id_, table.c.lease == lease)
-        .values(run_at=run_at, leased_until=0, lease="", problem=problem[:500])
+        .values(run_at=run_at, leased_until=0, lease="", problem=problem[:500], **moved)
     )
     return changed.rowcount == 1
 

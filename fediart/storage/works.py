@@ -314,6 +314,12 @@ def has_tombstone(db: Connection, uri: str, actor_uri: str | None = None) -> boo
     return db.execute(query).first() is not None
 
 
+def take_tombstone(db: Connection, uri: str, actor_uri: str) -> bool:
+    """Was there one of this actor? It is gone then: it has stopped what it was put up against."""
+    gone = delete(tombstones).where(tombstones.c.uri == uri, tombstones.c.actor_uri == actor_uri)
+    return db.execute(gone).rowcount == 1
+
+
 _ADOPT = text("UPDATE works SET in_reply_to_id = :id WHERE in_reply_to_uri = :uri AND in_reply_to_id IS NULL")
 
 

@@ -9,6 +9,8 @@ import nh3
 
 MAX_CHARS = 65_536
 MAX_TAGS = 2_000
+MAX_BYTES = 200_000
+"""Of what comes out: the sanitiser closes and escapes, up to six times what came in."""
 
 _TAGS = frozenset(
     [
@@ -59,15 +61,24 @@ _CLEANER = nh3.Cleaner(
     url_schemes={"http", "https"},
     link_rel="nofollow noopener noreferrer",
     strip_comments=True,
+    # Out of its own site a relative address would lead into ours.
+    url_relative="deny",
 )
 _STRIPPER = nh3.Cleaner(tags=set(), attributes={}, strip_comments=True)
 
 
 def clean_html(raw: str) -> str:
-    """Sanitised HTML. What is too long or too nested to be read safely comes back as plain text."""
-    if len(raw) > MAX_CHARS or raw.count("<") > MAX_TAGS:
-        return "<p>" + html.escape(_TAG.sub(" ", raw[:MAX_CHARS]).strip()) + "</p>"
-    return _CLEANER.clean(raw)
+    """Sanitised HTML of at most MAX_BYTES. What is too long or too nested to be read safely comes back as plain text."""
+    if len(raw) <= MAX_CHARS and raw.count("<") <= MAX_TAGS:
+        cleaned = _CLEANER.clean(raw)
+        if len(cleaned.encode()) <= MAX_BYTES:
+            return cleaned
+    words = _TAG.sub(" ", raw[:MAX_CHARS]).strip()
+    escaped = html.escape(words, quote=False)
+    if len(escaped.encode()) > MAX_BYTES - 7:
+        # No character takes more than five bytes then, whether escaped or encoded.
+        escaped = html.escape(words[: (MAX_BYTES - 7) // 5], quote=False)
+    return f"<p>{escaped}</p>"
 
 
 _TAG = re.compile(r"<[^<>]{0,2000}>")

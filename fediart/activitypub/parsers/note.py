@@ -62,7 +62,7 @@ def _content(document: dict[str, Any]) -> tuple[str, str | None]:
     if isinstance(by_language, dict):
         for language, words in list(by_language.items())[:20]:
             if isinstance(words, str) and (words == document.get("content") or not content):
-                return fields.text(words, MAX_CONTENT), str(language)[:16]
+                return fields.text(words, MAX_CONTENT), fields.text(language, 16) or None
     return content, None
 
 

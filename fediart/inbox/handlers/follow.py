@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from fediart.activitypub.builders.activities import build_follow
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow, FollowState
@@ -12,12 +13,15 @@ from fediart.ids import new_id
 from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import answer_follow
-from fediart.storage import actors, follows, notifications
+from fediart.storage import actors, follows, notifications, works
 
 
 def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     target = actors.actor_by_uri(db, activity.object_uri or "")
     if target is None or not target.is_local or target.kind != "Person":
+        return NOTHING
+    # Its Undo came first. Once only: the id may be used again by whoever follows anew.
+    if works.take_tombstone(db, activity.uri, sender.uri):
         return NOTHING
     before = follows.follow_between(db, sender.id, target.id)
     state = FollowState.REQUESTED if target.locked else FollowState.ACCEPTED
@@ -29,5 +33,7 @@ def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: P
             db, id_=new_id(now), actor_id=target.id, kind=NotificationKind.FOLLOW, from_actor_id=sender.id, work_id=None
         )
     if state == FollowState.ACCEPTED:
-        answer_follow(db, instance.identifiers, target, sender, activity.raw, now, accept=True)
+        # As it was received, but not what else came with it: up to a megabyte would go back.
+        follow = build_follow(activity.uri, sender.uri, target.uri)
+        answer_follow(db, instance.identifiers, target, sender, follow, now, accept=True)
     return Done(wake=(DELIVERY,))

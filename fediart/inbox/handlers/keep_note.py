@@ -35,6 +35,7 @@ class ReadNote:
     note: ParsedNote
     words: dict[str, Any]
     mentions: tuple[Mention, ...]
+    hashtags: tuple[str, ...]
     pictures: tuple[ParsedAttachment, ...]
 
 
@@ -42,7 +43,9 @@ def read_note(document: dict[str, Any]) -> ReadNote:
     """Pure, and no work for an event loop: sanitising may take some 20 ms. Raises ParseError."""
     note = parse_note(document)
     pictures = tuple(picture for picture in note.attachments if is_web_uri(picture.url))[:MAX_PICTURES]
-    return ReadNote(note, _words(note), tuple(_mentions(note)), pictures)
+    # Like a name, a tag could otherwise be made to look like another one.
+    hashtags = tuple(tag for word in note.hashtags if (tag := clean_name(word, 100)))
+    return ReadNote(note, _words(note), tuple(_mentions(note)), hashtags, pictures)
 
 
 def read_embedded(activity: ParsedActivity) -> ReadNote | None:
@@ -108,7 +111,7 @@ def keep_note(db: Connection, author: Actor, read: ReadNote, now: int) -> Work |
         replies=0,
         **read.words,
     )
-    works.insert_whole(db, work, to=note.to, cc=note.cc, tags=note.hashtags, mentions=read.mentions)
+    works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=read.mentions)
     _keep_pictures(db, work, author, list(enumerate(read.pictures)), now)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
@@ -179,7 +182,7 @@ def change_note(db: Connection, work: Work, author: Actor, read: ReadNote, now: 
     """
     works.change_work(db, work.id, edited_at=min(read.note.updated_ms or now, now), **read.words)
     to, cc = works.addresses_of(db, work.id)
-    works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.note.hashtags, mentions=read.mentions)
+    works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=read.mentions)
     return _change_pictures(db, work, author, read, now)
 
 

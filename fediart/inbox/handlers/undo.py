@@ -19,7 +19,10 @@ def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: Pa
     if fields.uri(inner.get("actor")) not in (None, sender.uri):
         return NOTHING
     kind = fields.kind(inner.get("type"))
-    tried = [_UNDO[kind]] if kind in _UNDO else list(dict.fromkeys(_UNDO.values()))
+    if kind and kind not in _UNDO:
+        return NOTHING  # a block for instance, which was of no account here
+    # Of a bare id nothing tells which of them it was.
+    tried = [_UNDO[kind]] if kind else list(dict.fromkeys(_UNDO.values()))
     target = fields.uri(inner.get("object"))
     if not any(undo(db, sender, activity.object_uri, target) for undo in tried) and activity.object_uri is not None:
         works.put_tombstone(db, activity.object_uri, sender.uri, now)  # what it undoes may still be on the way

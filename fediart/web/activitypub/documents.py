@@ -84,14 +84,14 @@ async def webfinger(request: Request) -> Response:
     try:
         username = asked_username(resource, ids)
     except ParseError as problem:
-        return PlainTextResponse(problem.message, 400)
+        return PlainTextResponse(problem.message, 400, headers={"access-control-allow-origin": "*"})
+    actor = await instance.storage.read(actors.actor_named, username) if username else None
     if username == ids.instance_username:
         document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url)
-        return json_response(document, "application/jrd+json")
-    actor = await instance.storage.read(actors.actor_named, username) if username else None
-    if actor is None or actor.kind != "Person":
+    elif actor is not None and actor.kind == "Person":
+        document = build_jrd(ids, actor.username, actor.uri, actor.url)
+    else:
         raise NotFound("Nobody here has this name.")
-    document = build_jrd(ids, actor.username, actor.uri, actor.url)
     wanted = request.query_params.getlist("rel")
     if wanted:
         document["links"] = [link for link in document["links"] if link["rel"] in wanted]

@@ -59,7 +59,7 @@ class InboxFirst:
 async def _body(receive_: Receive, headers: dict[str, str]) -> bytes | None:
     """The whole body, or None when it is (or says it is) too long."""
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length[:12]) > MAX_BYTES:
+    if not (length.isascii() and length.isdigit()) or int(length[:12]) > MAX_BYTES:
         return None
     parts: list[bytes] = []
     size = 0
