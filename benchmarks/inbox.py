@@ -157,14 +157,17 @@ def entries(database: Path) -> tuple[int, int]:
         db.close()
 
 
-def wait_for_homes(database: Path, rows: int, patience_s: float = 300) -> None:
-    end = time.perf_counter() + patience_s
-    while time.perf_counter() < end:
-        waiting, held = entries(database)
-        if waiting == 0 and held >= rows:
+def wait_for_homes(database: Path, rows: int, patience_s: float = 20) -> None:
+    """Until no job waits and the homes hold so many rows; ends the program when nothing moves for `patience_s`."""
+    last, since = (-1, -1), time.perf_counter()
+    while time.perf_counter() - since < patience_s:
+        now = entries(database)
+        if now[0] == 0 and now[1] >= rows:
             return
+        if now != last:
+            last, since = now, time.perf_counter()
         time.sleep(0.05)
-    raise SystemExit(f"After {patience_s:.0f} s {waiting} jobs still wait and {held} of {rows} rows are in the homes.")
+    raise SystemExit(f"Nothing moves: {last[0]} jobs wait, {last[1]} of {rows} rows are in the homes.")
 
 
 class Bench:

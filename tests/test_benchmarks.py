@@ -31,7 +31,7 @@ def run_tiny(name: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def figures_of() -> Iterator[Figures]:
     """What a benchmark measured. They run side by side: mostly they wait for servers to start."""
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(len(TINY)) as pool:
         runs = {name: pool.submit(run_tiny, name) for name in TINY}
 
         def figures(name: str) -> dict[str, float]:
