@@ -18,6 +18,7 @@ from fediart.inbox import dispatch
 from fediart.instance import DELIVERY, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
+from fediart.office.prune import prune
 from fediart.outbox import deliver
 from fediart.storage import leases
 from fediart.storage.tables import deliveries, jobs
@@ -25,6 +26,7 @@ from fediart.storage.tables import deliveries, jobs
 log = structlog.get_logger("fediart.jobs")
 
 LONGEST_WAIT_MS = 2 * 3600 * 1000
+PRUNE_S = 3600
 
 
 @contextlib.asynccontextmanager
@@ -35,12 +37,22 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
     tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
+    tasks.append(asyncio.create_task(_prune_hourly(instance)))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _prune_hourly(instance: Instance) -> None:
+    while True:
+        await asyncio.sleep(PRUNE_S)
+        try:
+            await prune(instance)
+        except Exception:  # a door: what could not be pruned now is pruned in an hour
+            log.exception("jobs.prune_failed")
 
 
 def _arrival_crew(instance: Instance, lease: str) -> Crew:

@@ -60,6 +60,11 @@ def account_names(db: Connection) -> list[tuple[str, str]]:
     ]
 
 
+def actor_ids(db: Connection) -> list[int]:
+    """Every local artist's actor."""
+    return list(db.execute(select(accounts.c.actor_id)).scalars())
+
+
 def insert_account(db: Connection, account: Account) -> None:
     db.execute(insert(accounts).values(**{name: getattr(account, name) for name in Account.__dataclass_fields__}))
 
