@@ -23,6 +23,7 @@ from fediart.domain.works import MAX_IMAGES, WorkState
 from fediart.jobs.runner import running_jobs
 from fediart.media import child
 from fediart.media.child import MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.sample import draw_sample
 from fediart.storage import images, tables, works
 from fediart.studio.publish_work import start_draft
@@ -428,6 +429,18 @@ def test_a_picture_in_another_colour_space_is_converted_and_not_only_relabelled(
     for profile in (srgb, b"this is no profile", srgb[:200]):
         picture, _ = _shown(_saved(plain, "PNG", icc_profile=profile), tmp_path)
         assert _near(_halves_of(picture)[0], colours[0])
+
+
+def test_a_phones_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path: Path) -> None:
+    first, second = _halves("RGB", (200, 40, 40), (40, 40, 200)), Image.new("RGB", (80, 48), "green")
+    data = _saved(first, "MPO", save_all=True, append_images=[second])
+    (tmp_path / "phone").write_bytes(data)
+    header = check_header(tmp_path / "phone", IntakeLimits(1_000_000, 1_000_000))
+    assert (header.media_type, header.width, header.height) == ("image/jpeg", 160, 96)
+    picture, file = _shown(data, tmp_path)
+    assert (picture.format, picture.size) == ("JPEG", (160, 96))
+    assert _near(_halves_of(picture)[0], (200, 40, 40))
+    assert b"MPF" not in file
 
 
 PRIVATE_WORDS = (b"Camera", b"secret", b"Exif", b"http://ns.adobe.com/xap", b"Photoshop")

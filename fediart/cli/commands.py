@@ -44,8 +44,8 @@ def serve(data: Path, config: Path | None, host: str | None, port: int | None) -
 
 @fediart.command()
 @_common
-@click.option("--host", default=None)
-@click.option("--port", type=int, default=None)
+@click.option("--host", default=None, help="Address the server listens on.")
+@click.option("--port", type=int, default=None, help="Port the server listens on: part of the link while no address is set.")
 def setup(data: Path, config: Path | None, host: str | None, port: int | None) -> None:
     """Print a new one-time setup link for the first account."""
     from fediart.cli.account import print_setup_link
@@ -124,7 +124,13 @@ def account_token(data: Path, config: Path | None, name: str, scopes: str) -> No
 @click.option("--text", default="", help="Words to the work; #hashtags and @mentions work.")
 @click.option("--alt", multiple=True, help="Description of a picture, one for each in order.")
 @click.option("--warning", default="", help="Content warning.")
-@click.option("--visibility", type=click.Choice(["public", "unlisted", "followers"]), default="public", show_default=True)
+@click.option(
+    "--visibility",
+    type=click.Choice(["public", "unlisted", "followers"]),
+    default="public",
+    show_default=True,
+    help="Who may see it.",
+)
 def post(
     data: Path,
     config: Path | None,

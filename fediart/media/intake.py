@@ -44,7 +44,9 @@ def check_header(path: Path, limits: IntakeLimits) -> PictureHeader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=tuple(FORMATS)) as picture:
-                kind, width, height = picture.format, picture.width, picture.height
+                # Many phones put a second picture (depth, gain map) behind a JPEG; Pillow calls that MPO. We take the first.
+                kind = "JPEG" if picture.format == "MPO" else picture.format
+                width, height = picture.width, picture.height
     except Exception as problem:  # a decoder meets a stranger's bytes: whatever it raises means the same to the sender
         raise BadPicture("This is not a JPEG, PNG or WebP picture, or it is damaged.", detail=repr(problem)[:200]) from None
     if kind not in FORMATS or width < 1 or height < 1:
