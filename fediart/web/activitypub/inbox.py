@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 
 import msgspec
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fediart.activitypub.parsers.json_document import MAX_BYTES
 from fediart.inbox.receive import Receipt, receive
 from fediart.instance import Instance
 from fediart.web.security import ALWAYS, FILE_POLICY
+
+log = structlog.get_logger("fediart.inbox")
 
 _INBOX = re.compile(r"/(?:inbox|actor/inbox|users/[a-z0-9_]{1,30}/inbox)")
 BODY_SECONDS = 30.0
@@ -33,7 +37,15 @@ class InboxFirst:
         if scope["type"] != "http" or scope["method"] != "POST" or not _INBOX.fullmatch(scope["path"]):
             await self._app(scope, receive_, send)
             return
-        await _answer(send, await self._receipt(scope, receive_))
+        request_id = secrets.token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request_id)
+        try:
+            receipt = await self._receipt(scope, receive_)
+        except Exception:  # a door: a sender that hears 500 comes again
+            log.exception("inbox.crashed", path=scope["path"])
+            receipt = Receipt(500, "Something went wrong here. Please try again later.")
+        await _answer(send, receipt, request_id)
 
     async def _receipt(self, scope: Scope, receive_: Receive) -> Receipt:
         headers: dict[str, str] = {}
@@ -75,9 +87,14 @@ async def _body(receive_: Receive, headers: dict[str, str]) -> bytes | None:
             return b"".join(parts)
 
 
-async def _answer(send: Send, receipt: Receipt) -> None:
+async def _answer(send: Send, receipt: Receipt, request_id: str) -> None:
     body = msgspec.json.encode({"error": receipt.error}) if receipt.error else b""
-    headers = [*_HEADERS, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [
+        *_HEADERS,
+        (b"x-request-id", request_id.encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
     if receipt.retry_after is not None:
         headers.append((b"retry-after", str(receipt.retry_after).encode()))
     await send({"type": "http.response.start", "status": receipt.status, "headers": headers})

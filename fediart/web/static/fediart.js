@@ -119,3 +119,14 @@ if (waiting) {
     return "more";
   });
 }
+
+const delivering = document.querySelector("[data-delivering]");
+if (delivering) {
+  watch(delivering.dataset.delivering, (found) => {
+    if (!found.deliveries) return "more";
+    const { planned, delivered, failed } = found.deliveries;
+    const refused = failed ? `, ${failed} did not take it` : "";
+    delivering.textContent = `Delivered to ${delivered} of ${planned} ${planned === 1 ? "server" : "servers"}${refused}.`;
+    return delivered + failed >= planned ? "done" : "more";
+  });
+}
