@@ -34,7 +34,9 @@ def set_up_logs(level: str, style: str) -> None:
     ]
     last: Any = structlog.processors.JSONRenderer()
     if style == "console":
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Plain traces: the fancier ones print local variables, and with them cookies, passwords and keys.
+        plain = structlog.dev.plain_traceback
+        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     else:
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(

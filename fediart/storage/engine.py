@@ -69,7 +69,9 @@ class _SqliteReader:
     """
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=READERS, max_overflow=0)
+        self._engine = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"), pool_size=READERS, max_overflow=0, hide_parameters=True
+        )
         event.listen(self._engine.sync_engine, "connect", _prepare_sqlite_reader)
         self._turns = asyncio.Semaphore(READERS)
         self._lent: list[AsyncConnection] = []
@@ -102,7 +104,9 @@ class _Reading:
         self.driver = driver
         raw: sqlite3.Connection = driver._conn
         self._raw = raw
-        self._engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None)
+        self._engine = create_engine(
+            "sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None, hide_parameters=True
+        )
         self._connection: Connection | None = None
 
     def answer(self, question: Callable[[Connection], T]) -> T:
@@ -134,7 +138,7 @@ class _SqliteWriter:
     """The one thread that writes to a SQLite file."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True)
         event.listen(self._engine, "connect", _prepare_sqlite_writer)
         event.listen(self._engine, "begin", _begin_immediate)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -317,15 +321,15 @@ def open_storage(url: URL) -> Storage:
     """Open the database at `url` (see `database_url`). Migrate it first: `storage.migrate`."""
     if url.get_backend_name() == "sqlite":
         return Storage(_SqliteReader(url), _SqliteWriter(url))
-    engine = create_async_engine(url, pool_size=8, max_overflow=4, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=8, max_overflow=4, pool_pre_ping=True, hide_parameters=True)
     return Storage(_PostgresReader(engine), _PostgresWriter(engine))
 
 
 def migration_engine(url: URL) -> Engine | AsyncEngine:
     """An engine of one connection for Alembic."""
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, poolclass=NullPool)
-    engine = create_engine(url, poolclass=NullPool)
+        return create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite_writer)
     event.listen(engine, "begin", _begin_immediate)
     return engine
