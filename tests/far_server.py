@@ -265,8 +265,14 @@ async def a_far_server(
     try:
         yield far
     finally:
-        server.should_exit = True
-        await running
+        # Asked to stop it would first look round for a fifth of a second.
+        for open_server in server.servers:
+            open_server.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        listener.close()
 
 
 class Canary:

@@ -15,6 +15,7 @@ from fediart.domain.actors import Account
 from fediart.instance import Instance, open_instance
 from fediart.jobs.runner import running_jobs
 from fediart.media.sample import draw_sample
+from fediart.storage import accounts
 from fediart.studio.open_account import open_account
 from fediart.studio.sign_in import grant_token
 from fediart.web.app import create_app
@@ -44,11 +45,13 @@ class World:
 
 @contextlib.asynccontextmanager
 async def a_world(folder: Path, *, jobs: bool = True, **settings: Any) -> AsyncIterator[World]:
-    """`settings` as in `a_world(folder, **{"server.port": 8001})`."""
+    """`settings` as in `a_world(folder, **{"server.port": 8001})`. A folder that was a world's before is taken up again."""
     config = load_config(None, {}, {**LOOPBACK, **settings})
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_instance(config, folder))
-        artist = await open_account(instance, "mira", "a password to test with")
+        artist = await instance.storage.read(accounts.account_named, "mira")
+        if artist is None:
+            artist = await open_account(instance, "mira", "a password to test with")
         token = await grant_token(instance, "mira", "read write follow", "tests")
         if jobs:
             await stack.enter_async_context(running_jobs(instance))
