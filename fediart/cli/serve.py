@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import sys
 
@@ -75,6 +76,9 @@ async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> Non
                 h11_max_incomplete_event_size=65_536,
             )
         )
+        # What was made while starting stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         greeting = asyncio.create_task(_greet(instance, server))
         await server.serve(sockets=[listener])
         greeting.cancel()
