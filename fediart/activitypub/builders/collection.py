@@ -7,9 +7,11 @@ from typing import Any
 from fediart.activitypub.vocabulary import AS
 
 
-def build_collection(uri: str, total: int, *, first: str | None = None, items: list[Any] | None = None) -> dict[str, Any]:
+def build_collection(
+    uri: str, total: int, *, first: str | None = None, items: list[Any] | None = None, kind: str = "OrderedCollection"
+) -> dict[str, Any]:
     """Without `first` and `items`: only the count, which tells others that the rest is not shown."""
-    document: dict[str, Any] = {"@context": AS, "id": uri, "type": "OrderedCollection", "totalItems": total}
+    document: dict[str, Any] = {"@context": AS, "id": uri, "type": kind, "totalItems": total}
     if first is not None:
         document["first"] = first
     if items is not None:

@@ -154,6 +154,17 @@ async def work_activity(request: Request) -> Response:
     return activity_response(build_create(note_document(_instance(request).identifiers, seen, to=to, cc=cc)))
 
 
+async def likes(request: Request) -> Response:
+    """How many; by whom is not given away."""
+    seen, _, _ = await open_work(request)
+    return activity_response(build_collection(f"{seen.work.uri}/likes", seen.work.likes, kind="Collection"))
+
+
+async def shares(request: Request) -> Response:
+    seen, _, _ = await open_work(request)
+    return activity_response(build_collection(f"{seen.work.uri}/shares", seen.work.boosts, kind="Collection"))
+
+
 async def outbox(request: Request) -> Response:
     """Newest first, by pages; only what anybody may see."""
     instance, found = _instance(request), await artist(request)

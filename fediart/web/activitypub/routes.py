@@ -23,4 +23,6 @@ def activitypub_routes() -> list[Route]:
         Route("/users/{username}/collections/featured", d.featured),
         Route("/users/{username}/statuses/{work_id}", d.work),
         Route("/users/{username}/statuses/{work_id}/activity", d.work_activity),
+        Route("/users/{username}/statuses/{work_id}/likes", d.likes),
+        Route("/users/{username}/statuses/{work_id}/shares", d.shares),
     ]
