@@ -314,6 +314,12 @@ def has_tombstone(db: Connection, uri: str, actor_uri: str | None = None) -> boo
     return db.execute(query).first() is not None
 
 
+def forget_tombstones(db: Connection, before: int, *, but_of: str) -> None:
+    """Those of other servers: what they stand against does not come any more. Ours stay, and say 410, for good."""
+    ours = tombstones.c.uri.startswith(but_of, autoescape=True)
+    db.execute(delete(tombstones).where(tombstones.c.created_at < before, ~ours))
+
+
 def take_tombstone(db: Connection, uri: str, actor_uri: str) -> bool:
     """Was there one of this actor? It is gone then: it has stopped what it was put up against."""
     gone = delete(tombstones).where(tombstones.c.uri == uri, tombstones.c.actor_uri == actor_uri)
