@@ -108,7 +108,7 @@ class Handling:
             if stopped is None:
                 continue
             waiting = waiting[1:]
-            if not await self._finished(stopped, len(waiting)):
+            if not await self._finished(stopped):
                 ids = [arrival.row.id for arrival in waiting]
                 await self._instance.storage.write(leases.give_back, jobs, ids, lease=self._lease)
                 return
@@ -147,7 +147,7 @@ class Handling:
             raise Unavailable("Somebody else has this work in hand by now.", detail=f"lane {arrivals[0].row.lane}")
         return len(ended), done, stopped
 
-    async def _finished(self, stopped: _Stopped, _behind: int) -> bool:
+    async def _finished(self, stopped: _Stopped) -> bool:
         """Finish what could not be done at once; False when it must be tried again, and the lane waits.
 
         What waits for another server than the sender's waits apart: the sender's next post has nothing to do with it.

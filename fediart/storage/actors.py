@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownActor, Visibility, WorkState
@@ -125,11 +125,6 @@ def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
         )
     ).one()
     return ShownActor(shown.actor, shown.avatar, shown.header, followers, following, count, last)
-
-
-def forget_actor(db: Connection, actor_id: int) -> None:
-    """A remote actor that nothing refers to any more."""
-    db.execute(delete(actors).where(actors.c.id == actor_id, actors.c.host != ""))
 
 
 def local_counts(db: Connection) -> tuple[int, int]:

@@ -256,11 +256,6 @@ def addresses_of(db: Connection, work_id: int) -> tuple[list[str], list[str]]:
     return [row.uri for row in rows if row.part == "to"], [row.uri for row in rows if row.part == "cc"]
 
 
-def mentions_of(db: Connection, work_id: int) -> list[Mention]:
-    rows = db.execute(select(work_mentions).where(work_mentions.c.work_id == work_id))
-    return [Mention(row.uri, row.acct, row.url) for row in rows]
-
-
 def change_work(db: Connection, work_id: int, **values: Any) -> None:
     db.execute(update(works).where(works.c.id == work_id).values(**values))
 

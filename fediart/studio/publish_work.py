@@ -18,7 +18,6 @@ from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
 from fediart.studio.release_work import release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
-from fediart.text.sanitise import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +175,3 @@ def _answered(db: Connection, work: Work, mentions: list[Mention]) -> list[str]:
     if author is not None and author.id != work.actor_id and author.uri not in uris:
         uris.append(author.uri)
     return uris
-
-
-def summary_line(work: Work) -> str:
-    """A work in one line of plain text, for titles and logs."""
-    text = work.warning or plain_text(work.content)
-    return text[:80]
