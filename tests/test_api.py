@@ -180,6 +180,27 @@ async def test_a_picture_goes_up_at_once_is_cloaked_and_only_then_has_an_address
 
 
 @pytest.mark.anyio
+async def test_a_post_with_ready_pictures_is_out_with_its_answer_and_its_addresses_last(tmp_path: Path) -> None:
+    """A client shows the answer as it is: an address in it that is gone a moment later would be a broken picture."""
+    async with a_world(tmp_path) as world:
+        media = await world.upload(draw_sample(96, 64))
+        assert (await _until_ready(world.client, media["id"]))[-1] == 200
+        posted = (await world.client.post("/api/v1/statuses", json={"status": "x", "media_ids": [media["id"]]})).json()
+        seen = await world.stranger.get(f"/api/v1/statuses/{posted['id']}")
+        assert seen.status_code == 200
+        assert seen.json()["media_attachments"] == posted["media_attachments"]
+        await until(lambda: world.instance.storage.read(_no_jobs))
+        for name in ("url", "preview_url"):
+            answer = await world.stranger.get(posted["media_attachments"][0][name])
+            assert (answer.status_code, answer.headers["cache-control"][:6]) == (200, "public")
+        assert not list((tmp_path / "media" / "p").rglob("*.jpg")), "what had a secret name is gone"
+
+
+def _no_jobs(db: Connection) -> bool:
+    return db.execute(select(tables.jobs.c.id)).first() is None
+
+
+@pytest.mark.anyio
 async def test_a_picture_that_cannot_be_opened_is_told_as_422_and_its_post_as_well(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
         refused = await world.client.post("/api/v2/media", files={"file": ("a.jpg", b"not a picture")})

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Connection, select
 
 from fediart.cli.commands import fediart
 from fediart.config import load_config
@@ -236,7 +235,6 @@ async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent
         mira, noor = await people.person("mira"), await people.person("noor")
         posted = await mira.api.post("/api/v1/statuses", json={"status": "hello"})
         work_id = posted.json()["id"]
-        await _release_all(world)
         draft_id = str(await start_draft(instance, mira.account, Draft("a draft")))
         ids = {"/compose/{id}": draft_id, "/follow/{id}": str(noor.account.actor_id)}
         verbs = ["like", "unlike", "boost", "unboost", "reply", "delete"]
@@ -257,17 +255,6 @@ async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent
                 assert "set-cookie" not in answer.headers
         assert await instance.storage.read(everything) == before
         assert await mira.browser.is_signed_in()
-
-
-async def _release_all(world: Any) -> None:
-    from fediart.storage import tables
-    from fediart.studio.release_work import release_work
-
-    def waiting(db: Connection) -> list[int]:
-        return list(db.execute(select(tables.works.c.id).where(tables.works.c.state == "waiting")).scalars())
-
-    for work_id in await world.instance.storage.read(waiting):
-        await release_work(world.instance, work_id)
 
 
 @pytest.mark.anyio

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection
 
 from fediart.activitypub.addressing import address
 from fediart.domain.actors import Account, Actor
 from fediart.domain.images import ImageState
 from fediart.domain.works import MAX_TEXT, MAX_WARNING, Mention, Visibility, Work, WorkState
-from fediart.errors import BadInput, NotFound, Unavailable
+from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import new_id, time_of
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
 from fediart.studio.release_work import release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
+
+log = structlog.get_logger("fediart.studio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,12 @@ async def publish_work(instance: Instance, account: Account, work_id: int) -> in
     mentions = await resolve_mentions(instance, work.source)
     now = instance.clock()
     final = await instance.storage.write(_queue, instance, account, work_id, mentions, now)
-    with contextlib.suppress(Unavailable):
-        # At once where there is nothing to wait for, so that a reply stands in the next page; the job is behind it.
+    try:
+        # At once where there is nothing to wait for: a reply stands in the next page, and a client is told the lasting
+        # names of files. The job is behind it.
         await release_work(instance, final)
+    except FediartError as problem:
+        log.warning("work.release_deferred", work=final, reason=problem.message, detail=problem.detail)
     instance.wake("release")
     return final
 
