@@ -6,6 +6,7 @@ to it, the server only sees that it ended. Run as `python -m fediart.media.child
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import hmac
@@ -35,11 +36,22 @@ def limit_self() -> None:
     import resource
 
     os.nice(10)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
+        _limit(what, most, grace)
+    # macOS has a limit of this name that it neither keeps nor always lets one set.
+    with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
+        _limit(resource.RLIMIT_AS, MEMORY)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on cloaking
+
+
+def _limit(what: int, most: int, grace: int = 0) -> None:
+    """Lower a limit of this process. One that is lower already (ulimit, a container) stays: it may not be raised."""
+    import resource
+
+    _, ceiling = resource.getrlimit(what)
+    hard = most + grace if ceiling == resource.RLIM_INFINITY else min(most + grace, ceiling)
+    resource.setrlimit(what, (min(most, hard), hard))
 
 
 def say(**message: Any) -> None:
@@ -57,18 +69,11 @@ def decode(path: Path, pixels: int) -> Any:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
         goal = public_size(opened.width, opened.height)
-        if opened.format == "JPEG":
-            opened.draft(None, (goal[0] * 2, goal[1] * 2))
+        opened.draft(None, goal)  # a JPEG of twice the goal or more is decoded at half its size; else nothing happens
+        opened.load()
         profile = opened.info.get("icc_profile")
-        picture = ImageOps.exif_transpose(opened)
-        picture.load()
-    goal = public_size(picture.width, picture.height)
-    if picture.mode in ("I;16", "I", "F"):
-        picture = picture.convert("I").point(lambda value: value / 257 if picture.mode != "F" else value).convert("L")
-    if picture.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    if picture.size != goal:
-        picture = picture.resize(goal, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        # Made smaller before anything else is done to it: fifty megapixels are copied as seldom as can be.
+        picture = ImageOps.exif_transpose(_resized(_plain(opened), goal))
     if picture.mode == "RGBA":
         # JPEG has no transparency; white is what pages of other servers mostly are.
         ground = Image.new("RGB", picture.size, "white")
@@ -84,6 +89,23 @@ def decode(path: Path, pixels: int) -> Any:
     picture = picture.convert("RGB")
     picture.info.clear()
     return picture
+
+
+def _plain(picture: Any) -> Any:
+    """In a mode that can be made smaller smoothly: RGB, RGBA, CMYK or L."""
+    if picture.mode in ("I;16", "I", "F"):
+        picture = picture.convert("I").point(lambda value: value / 257).convert("L")
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    if picture.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture
+
+
+def _resized(picture: Any, goal: tuple[int, int]) -> Any:
+    from PIL import Image
+
+    return picture if picture.size == goal else picture.resize(goal, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def public_size(width: int, height: int) -> tuple[int, int]:
@@ -102,6 +124,10 @@ def srgb_profile() -> bytes:
 
 def encode(picture: Any, quality: int = 92) -> bytes:
     """JPEG, sRGB, without anything but pixels and the colour profile."""
+    from PIL import ImageFile
+
+    # A progressive JPEG must fit into Pillow's buffer whole; its own guess, a byte a pixel, is too small for dense paint.
+    ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 3 * picture.width * picture.height)
     while True:
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
@@ -121,7 +147,7 @@ def fitted(picture: Any, purpose: str) -> Any:
     return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
 
 
-def cloaked(picture: Any, original: bytes, order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def cloaked(picture: Any, original: Path, order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     import numpy as np
     from PIL import Image
 
@@ -129,9 +155,9 @@ def cloaked(picture: Any, original: bytes, order: dict[str, Any]) -> tuple[Any, 
 
     backend = cloak_named(order["backend"])
     # One seed for one picture of one artist: the same again gives the same, another picture shares nothing.
-    seed = hmac.new(
-        bytes.fromhex(order["secret"]), hashlib.sha256(original).digest() + order["purpose"].encode(), "sha256"
-    ).digest()
+    with original.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    seed = hmac.new(bytes.fromhex(order["secret"]), digest + order["purpose"].encode(), "sha256").digest()
     pixels, report = backend.cloak(np.asarray(picture), seed, order["strength"], lambda share: say(progress=0.2 + 0.6 * share))
     return Image.fromarray(pixels), asdict(report)
 
@@ -153,17 +179,14 @@ def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[st
 
 def render(order: dict[str, Any]) -> dict[str, Any]:
     """All renditions of one picture. Everything that is written is made from the cloaked pixels."""
-    import numpy as np
     from PIL import Image
-
-    from fediart.media import blurhash
 
     path, folder = Path(order["original"]), Path(order["out"])
     picture = fitted(decode(path, order["pixels"]), order["purpose"])
     say(progress=0.2)
     report = None
     if order["cloak"]:
-        picture, report = cloaked(picture, path.read_bytes(), order)
+        picture, report = cloaked(picture, path, order)
     made = []
     if order["purpose"] != "remote":
         made.append(written(picture, folder, "public"))
@@ -171,6 +194,10 @@ def render(order: dict[str, Any]) -> dict[str, Any]:
     preview = picture.copy()
     preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     made.append(written(preview, folder, "preview", 85))
+    import numpy as np  # not before decoding, which needs all the memory that there is
+
+    from fediart.media import blurhash
+
     tiny = preview.resize((32, max(1, min(64, round(32 * preview.height / preview.width)))), Image.Resampling.BOX)
     return {
         "renditions": made,
