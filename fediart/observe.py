@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -22,6 +22,16 @@ def hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict) 
         if key.lower() in SECRET_KEYS:
             event[key] = "[hidden]"
     return event
+
+
+class _Stderr:
+    """Whatever stderr is at the moment: who has put another one in its place may have closed it since."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def set_up_logs(level: str, style: str) -> None:
@@ -42,6 +52,6 @@ def set_up_logs(level: str, style: str) -> None:
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )

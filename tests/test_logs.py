@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
-from fediart.observe import SECRET_KEYS, hide_secrets
+from fediart.observe import SECRET_KEYS, hide_secrets, set_up_logs
 
 SCRIPT = """
 import asyncio, json, sys
@@ -68,3 +70,17 @@ def test_a_crash_is_told_with_its_request_id_and_without_secrets(style: str, tmp
 def test_a_value_under_a_name_that_means_a_secret_is_hidden() -> None:
     event = dict.fromkeys(SECRET_KEYS, "hush") | {"Authorization": "hush", "path": "/home"}
     assert hide_secrets(None, "info", dict(event)) == dict.fromkeys(event, "[hidden]") | {"path": "/home"}
+
+
+def test_a_log_line_goes_to_the_stderr_of_its_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is run in-process lends its own, and closes it."""
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    set_up_logs("info", "json")
+    log = structlog.get_logger("fediart.test")
+    log.info("one")
+    monkeypatch.setattr(sys, "stderr", second)
+    first.close()
+    log.info("two")
+    structlog.reset_defaults()
+    assert '"two"' in second.getvalue()
