@@ -109,13 +109,16 @@ async def _is_out(world: Any, work_id: str) -> bool:
 async def _until_ready(client: httpx.AsyncClient, media_id: str) -> list[int]:
     """The statuses a client sees while it asks, as runs."""
     seen: list[int] = []
-    while not seen or seen[-1] == 206:
+
+    async def asked() -> bool:
         answer = await client.get(f"/api/v1/media/{media_id}")
         if answer.status_code == 206:
             assert answer.json()["url"] is None
             assert answer.json()["preview_url"] is None
         seen.append(answer.status_code)
-        await asyncio.sleep(0.02)
+        return answer.status_code != 206
+
+    await until(asked)
     return list(dict.fromkeys(seen))
 
 

@@ -12,26 +12,21 @@ from pathlib import Path
 
 import click
 import httpx
-import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from fediart.cli import main
 from fediart.cli.commands import fediart
 from fediart.cli.demo import free_port
-from fediart.errors import FediartError
 from fediart.media.sample import draw_sample
+from tests.commands import run_command, run_commands
 from tests.servers import start_server
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "a password to test with"
 
 
-def _run(*command: str, fails: bool = False) -> str:
-    result: Result = CliRunner().invoke(fediart, list(command))
-    if fails:
-        assert result.exit_code != 0
-        return result.exception.message if isinstance(result.exception, FediartError) else result.output
-    assert result.exit_code == 0, (result.output, result.exception)
+def _help(*command: str) -> str:
+    result = CliRunner().invoke(fediart, list(command))
+    assert result.exit_code == 0
     return result.output
 
 
@@ -53,13 +48,13 @@ def test_every_command_takes_a_data_folder_and_a_settings_file_and_explains_itse
     for path, command in _commands(fediart):
         options = {option for parameter in command.params for option in parameter.opts}
         assert {"--data", "--config"} <= options, path
-        told = _run(*path, "--help")
+        told = _help(*path, "--help")
         assert (command.help or "").split(".")[0] in " ".join(told.split())
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{path} does not explain {parameter.opts}"
-    assert "fediart" in _run("--version")
-    assert "account" in _run("-h")
+    assert "fediart" in _help("--version")
+    assert "account" in _help("-h")
 
 
 def test_every_command_that_the_readme_shows_exists() -> None:
@@ -76,69 +71,90 @@ def test_accounts_are_made_listed_given_tokens_and_new_passwords(tmp_path: Path)
     data = str(tmp_path / "data")
     settings = tmp_path / "mine.toml"
     settings.write_text('[instance]\nurl = "https://art.example"\nname = "Mine"\n')
-    where = ("--data", data, "--config", str(settings))
-    link = _run("setup", *where).strip()
-    assert re.fullmatch(r"https://art\.example/setup\?token=\S{20,}", link)
-    assert _run("account", "create", "Mira", "--password", PASSWORD, *where).strip() == "@mira@art.example (owner)"
-    assert _run("account", "create", "noor", "--password", PASSWORD, *where).strip() == "@noor@art.example"
-    assert _run("account", "list", *where) == "@mira@art.example  owner\n@noor@art.example  artist\n"
-    assert len(_run("account", "token", "mira", "--scopes", "read write:media", *where).strip()) > 30
-    assert _run("account", "reset-password", "@mira", "--password", PASSWORD + "!", *where).startswith("New password set.")
+    account = {
+        "setup": r"https://art\.example/setup\?token=\S{20,}\n",
+        "account create Mira --password PASSWORD": r"@mira@art\.example \(owner\)\n",
+        "account create noor --password PASSWORD": r"@noor@art\.example\n",
+        "account list": r"@mira@art\.example  owner\n@noor@art\.example  artist\n",
+        "account token mira": r"\S{30,}\n",
+        "account reset-password @mira --password PASSWORD": r"New password set\. Every session .*\n",
+    }
+    refused = {
+        "setup ": "There is an account already",
+        "account create mira --password PASSWORD": "is taken",
+        "account create ada --password short": "at least 10 characters",
+        "account create a.b --password PASSWORD": "1 to 30 characters",
+        "account create admin --password PASSWORD": "kept for the server",
+        "account token ada": "There is no account ada",
+        "account token mira --scopes admin": "Unknown scope admin",
+        "account reset-password ada --password PASSWORD": "There is no account ada",
+    }
+    lines = [*account, *refused]
+    commands = [[PASSWORD if word == "PASSWORD" else word for word in line.split()] for line in lines]
+    ran = run_commands([[*command, "--data", data, "--config", str(settings)] for command in commands])
+    for line, one in zip(lines, ran, strict=True):
+        if line in account:
+            assert one.status == 0, line
+            assert re.fullmatch(account[line], one.told), (line, one.told)
+        else:
+            assert one.status != 0, line
+            assert refused[line] in one.told
     assert not (tmp_path / "data" / "config.toml").exists(), "the settings stand in the file that was given"
-    # What cannot be done is told.
-    assert "There is an account already" in _run("setup", *where, fails=True)
-    assert "taken" in _run("account", "create", "mira", "--password", PASSWORD, *where, fails=True)
-    assert "at least 10 characters" in _run("account", "create", "ada", "--password", "short", *where, fails=True)
-    assert "1 to 30 characters" in _run("account", "create", "a b", "--password", PASSWORD, *where, fails=True)
-    assert "kept for the server" in _run("account", "create", "admin", "--password", PASSWORD, *where, fails=True)
-    assert "There is no account ada" in _run("account", "token", "ada", *where, fails=True)
-    assert "There is no account ada" in _run("account", "reset-password", "ada", "--password", PASSWORD, *where, fails=True)
-    assert "Unknown scope admin" in _run("account", "token", "mira", "--scopes", "read admin", *where, fails=True)
 
 
-def test_the_password_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEDIART_PASSWORD", PASSWORD)
-    assert _run("account", "create", "mira", "--data", str(tmp_path)).startswith("@mira@localhost:8000")
+def test_the_password_may_come_from_the_environment(tmp_path: Path) -> None:
+    ran = run_command("account", "create", "mira", "--data", str(tmp_path), env={"FEDIART_PASSWORD": PASSWORD})
+    assert ran.told.startswith("@mira@localhost:8000")
 
 
 def test_a_data_folder_keeps_its_address(tmp_path: Path) -> None:
-    _run("account", "create", "mira", "--password", PASSWORD, "--data", str(tmp_path))
-    (tmp_path / "config.toml").write_text('[instance]\nurl = "https://other.example"\n')
-    told = _run("account", "list", "--data", str(tmp_path), fails=True)
-    assert "belongs to http://localhost:8000" in told
-    assert "https://other.example" in told
+    (tmp_path / "other.toml").write_text('[instance]\nurl = "https://other.example"\n')
+    data = ("--data", str(tmp_path))
+    made, told = run_commands(
+        [
+            ("account", "create", "mira", "--password", PASSWORD, *data),
+            ("account", "list", *data, "--config", str(tmp_path / "other.toml")),
+        ]
+    )
+    assert made.status == 0
+    assert "belongs to http://localhost:8000" in told.told
+    assert "https://other.example" in told.told
 
 
 def test_a_picture_posted_from_a_shell_is_published_by_the_running_server(tmp_path: Path) -> None:
     server = start_server(tmp_path / "data")
     try:
         port = server.url.rpartition(":")[2]
-        settings = tmp_path / "data" / "config.toml"
-        settings.write_text(settings.read_text() + f"[server]\nport = {port}\n")
         data = ("--data", str(tmp_path / "data"))
-        _run("account", "create", "mira", "--password", PASSWORD, *data)
         for number in (1, 2):
             (tmp_path / f"{number}.jpg").write_bytes(draw_sample(96, 64, seed=number))
+        (tmp_path / "words.txt").write_text("no picture")
         pictures = [str(tmp_path / f"{number}.jpg") for number in (1, 2)]
         said = ("--text", "From a shell #oil", "--alt", "the first", "--alt", "the second", "--visibility", "unlisted")
-        address = _run("post", "mira", *pictures, *said, *data).strip()
-        assert re.fullmatch(rf"{server.url}/@mira/\d+", address)
-        page = _until_there(address)
-        for words in ("the first", "the second", "From a shell", "Cloaked on this server"):
-            assert words in page
-        assert "There is no account ada" in _run("post", "ada", *pictures, *data, fails=True)
-        (tmp_path / "words.txt").write_text("no picture")
-        assert "not a JPEG, PNG or WebP" in _run("post", "mira", str(tmp_path / "words.txt"), *data, fails=True)
-        assert "does not exist" in _run("post", "mira", str(tmp_path / "missing.jpg"), *data, fails=True)
+        made, posted, nobody, words, missing = run_commands(
+            [
+                ("account", "create", "mira", "--password", PASSWORD, *data),
+                ("post", "mira", *pictures, *said, *data),
+                ("post", "ada", *pictures, *data),
+                ("post", "mira", str(tmp_path / "words.txt"), *data),
+                ("post", "mira", str(tmp_path / "missing.jpg"), *data),
+            ],
+            {"FEDIART_SERVER__PORT": port},
+        )
+        assert made.status == posted.status == 0, posted.told
+        assert re.fullmatch(rf"{server.url}/@mira/\d+\n", posted.told)
+        page = _until_there(posted.told.strip())
+        for said_there in ("the first", "the second", "From a shell", "Cloaked on this server"):
+            assert said_there in page
+        assert "There is no account ada" in nobody.told
+        assert "not a JPEG, PNG or WebP" in words.told
+        assert "does not exist" in missing.told
         # A second server on the same port: says so, and what to do.
-        again = subprocess.run(
-            [sys.executable, "-m", "fediart", "serve", "--data", str(tmp_path / "other"), "--port", port],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert again.returncode == 1
-        assert f"Port {port} is taken by another program." in again.stderr
-        assert f"--port {int(port) + 1}" in again.stderr
-        assert "Traceback" not in again.stderr
+        status, told = _as_typed("serve", "--data", str(tmp_path / "other"), "--port", port)
+        assert status == 1
+        assert f"Port {port} is taken by another program." in told
+        assert f"--port {int(port) + 1}" in told
+        assert "Traceback" not in told
     finally:
         server.process.terminate()
         server.process.wait(20)
@@ -190,11 +206,6 @@ def test_a_taken_port_is_told_also_when_the_other_one_listens_everywhere(tmp_pat
     assert f"Port {port} is taken" in told
 
 
-def test_errors_of_ours_end_the_command_with_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["fediart", "account", "token", "ada", "--data", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    assert capsys.readouterr().err == "fediart: There is no account ada here.\n"
+def test_an_error_of_ours_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    status, told = _as_typed("account", "token", "ada", "--data", str(tmp_path))
+    assert (status, told) == (1, "fediart: There is no account ada here.\n")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from fediart.cli.commands import fediart
 from fediart.config import load_config
 from fediart.instance import open_instance
 from fediart.studio.open_account import setup_token
@@ -18,6 +17,7 @@ from fediart.studio.publish_work import Draft, start_draft
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import Limiter
 from tests.addresses import filled
+from tests.commands import run_command
 from tests.people import PASSWORD, people_of
 from tests.snapshot import everything
 from tests.world import LOOPBACK, a_world
@@ -91,8 +91,9 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
             assert (await mira.browser.send("/settings/password", {**said, "again": "x"})).status_code == 422
             assert (await mira.browser.send("/settings/password", said)).status_code == 200
         else:
-            command = ["account", "reset-password", "mira", "--password", NEW_PASSWORD, "--data", str(tmp_path)]
-            assert _run_apart(command, {"FEDIART_FEDERATION__ALLOW_HTTP": "true"}).startswith("New password set.")
+            command = ("account", "reset-password", "mira", "--password", NEW_PASSWORD, "--data", str(tmp_path))
+            ran = await asyncio.to_thread(run_command, *command)
+            assert ran.told.startswith("New password set.")
         assert await mira.browser.is_signed_in() == (way == "web"), "only the session that asked for it stays"
         assert not await other.is_signed_in()
         assert (await mira.api.get("/api/v1/accounts/verify_credentials")).status_code == 401
@@ -101,18 +102,6 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
         fresh = await people.browser()
         assert (await fresh.sign_in("mira")).status_code == 401
         assert (await fresh.sign_in("mira", NEW_PASSWORD)).status_code == 303
-
-
-def _run_apart(command: list[str], env: dict[str, str]) -> str:
-    """A command of ours in a thread, as it makes its own event loop."""
-    import threading
-
-    told: list[Any] = []
-    thread = threading.Thread(target=lambda: told.append(CliRunner().invoke(fediart, command, env=env)))
-    thread.start()
-    thread.join()
-    assert told[0].exit_code == 0, told[0].output
-    return str(told[0].output)
 
 
 @pytest.mark.anyio

@@ -101,11 +101,14 @@ async def _send(client: httpx.AsyncClient, data: bytes, name: str = "evening.jpg
 
 async def _ended(client: httpx.AsyncClient, media_id: str) -> httpx.Response:
     """The last word on an upload: 200 or 422."""
-    answer = await client.get(f"/api/v1/media/{media_id}")
-    while answer.status_code == 206:
-        await asyncio.sleep(0.02)
-        answer = await client.get(f"/api/v1/media/{media_id}")
-    return answer
+    told: list[httpx.Response] = []
+
+    async def asked() -> bool:
+        told.append(await client.get(f"/api/v1/media/{media_id}"))
+        return told[-1].status_code != 206
+
+    await until(asked)
+    return told[-1]
 
 
 @pytest.mark.anyio
