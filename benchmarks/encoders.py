@@ -1,62 +1,26 @@
-"""Small public encoders, for measuring only: read from `.pth` files of the TAESD family and run by numpy.
+"""Small public encoders, for measuring only: `.pth` files of the TAESD family, run by numpy.
 
-Nothing of them belongs to fediart. A file is a zip with a pickle; the unpickler here knows tensors and nothing else.
-The layers are told by the names and shapes in the file: `N.conv.{0,2,4}` is a block, a lone 3 × 3 convolution without a
+Nothing of them belongs to fediart. The layers are told by the names and shapes in the file: `N.conv.{0,2,4}` is a block, a lone 3 × 3 convolution without a
 bias halves, and a block with `pool` first adds a branch with a group norm over the whole picture.
 """
 
 from __future__ import annotations
 
 import collections
-import io
-import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fediart.media.cloak.weights import read_weights
 
 F = NDArray[np.float32]
 Encoder = Callable[[NDArray[np.uint8]], F]
 """`(height, width, 3)` sRGB 0..255 → `(channels, height / f, width / f)`."""
 
-_STORAGES = {"HalfStorage": np.float16, "FloatStorage": np.float32}
 _BAND = 1 << 12
 """Pixels whose neighbourhoods are laid out at once: bounds memory, keeps the product in the cache."""
-
-
-class _Tensors(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
-        self.archive, self.root = archive, root
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return self._tensor
-        if module == "torch" and name in _STORAGES:
-            return name
-        raise pickle.UnpicklingError(f"{module}.{name} is not a tensor")
-
-    def persistent_load(self, pid: Any) -> Any:
-        _, storage, key, _, _ = pid
-        return np.frombuffer(self.archive.read(f"{self.root}/data/{key}"), _STORAGES[storage])
-
-    @staticmethod
-    def _tensor(values: NDArray[Any], offset: int, size: tuple[int, ...], *_: Any) -> F:
-        count = int(np.prod(size))
-        return values[offset : offset + count].reshape(size).astype(np.float32)
-
-
-def weights(path: Path) -> dict[str, F]:
-    """The named tensors of a `.pth` file."""
-    with zipfile.ZipFile(path) as archive:
-        root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).rsplit("/", 1)[0]
-        found: dict[str, F] = _Tensors(archive, root).load()
-    return found
 
 
 def convolved(x: F, weight: F, bias: F | None = None, stride: int = 1, relu: bool = False) -> F:
@@ -110,7 +74,7 @@ def _block(x: F, layer: dict[str, F]) -> F:
 def encoder(path: Path) -> Encoder:
     """The encoder in a file. Pictures are cropped to a multiple of 32 pixels."""
     layers: dict[int, dict[str, F]] = collections.defaultdict(dict)
-    for name, tensor in weights(path).items():
+    for name, tensor in read_weights(path).items():
         number, rest = name.split(".", 1)
         layers[int(number)][rest] = tensor
     order = sorted(layers)

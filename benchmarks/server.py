@@ -38,6 +38,9 @@ allow_http = true
 [limits]
 enabled = false
 
+[cloak]
+fetch_encoders = false
+
 [log]
 format = "json"
 """

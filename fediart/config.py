@@ -51,6 +51,8 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
 class CloakSettings(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = "texture"
     strength: str = "standard"
+    fetch_encoders: bool = True
+    encoders: list[str] = msgspec.field(default_factory=lambda: ["taesdxl", "taef1", "taew2_1", "taef2"])
 
 
 class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):

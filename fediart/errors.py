@@ -14,6 +14,7 @@ FediartError
 ├── Unavailable         503  this server cannot do it now (disk full, database away)
 ├── ConfigError              the configuration or the machine must be changed first
 ├── CloakFailed              a picture was not cloaked, so it stays here
+├── BadEncoder               a file is not an encoder that a cloak can use, or not the one it should be
 └── RemoteError              something about another server
     ├── AddressRefused       the dialled address is not on the public internet
     ├── Unreachable          no answer (name, connection, TLS, time)
@@ -93,6 +94,10 @@ class ConfigError(FediartError):
 
 
 class CloakFailed(FediartError):
+    pass
+
+
+class BadEncoder(FediartError):
     pass
 
 

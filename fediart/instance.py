@@ -25,6 +25,8 @@ from fediart.config import Config
 from fediart.domain.actors import Actor
 from fediart.errors import ConfigError
 from fediart.ids import new_id
+from fediart.media.cloak.catalogue import check_names
+from fediart.media.cloak.shelf import Shelf
 from fediart.media.files import Files
 from fediart.media.vault import Vault
 from fediart.remote.bring_home import Seeker
@@ -50,6 +52,7 @@ class Instance:
     storage: Storage
     vault: Vault
     files: Files
+    shelf: Shelf
     client: RemoteClient
     identifiers: Identifiers
     session_key: bytes
@@ -157,6 +160,7 @@ def _check_address(known: str | None, identifiers: Identifiers) -> None:
 @contextlib.asynccontextmanager
 async def open_instance(config: Config, data: Path, *, clock: Clock = system_clock) -> AsyncIterator[Instance]:
     """Migrate and open everything; close it on the way out."""
+    check_names("cloak.encoders", config.cloak.encoders)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / "unfinished").mkdir(exist_ok=True, mode=0o700)
     url = database_url(config.storage.database, data)
@@ -180,6 +184,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             storage=storage,
             vault=Vault(data / "originals"),
             files=Files(data / "media"),
+            shelf=Shelf(data / "encoders"),
             client=client,
             identifiers=identifiers,
             session_key=read_secret(data),

@@ -27,6 +27,8 @@ allow_networks = ["127.0.0.0/8", "::1/128"]
 allow_http = true
 [limits]
 enabled = false
+[cloak]
+fetch_encoders = false
 [log]
 format = "json"
 """

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fediart.errors import CloakFailed
 from fediart.media.cloak.backend import Pixels
+from fediart.media.cloak.backends import cloak_named
 from fediart.media.cloak.budget import budget, busyness
-from fediart.media.cloak.catalogue import cloak_named
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.texture import STRENGTHS, TextureCloak, apply
 from fediart.media.cloak.textures import LONGEST, SHORTEST, WORK_SIDE, generator, texture

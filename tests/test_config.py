@@ -191,7 +191,7 @@ def test_every_key_can_be_given_in_the_environment() -> None:
     values: dict[str, Any] = {
         "instance.url": "https://art.example", "instance.account_domain": "example", "log.level": "debug", "log.format": "json",
         "cloak.strength": "strong", "server.trusted_proxies": ["10.0.0.0/8"], "federation.allow_networks": ["10.0.0.0/8"],
-        "limits.enabled": False, "federation.allow_http": True,
+        "limits.enabled": False, "federation.allow_http": True, "cloak.fetch_encoders": False, "cloak.encoders": ["taesd"],
     }  # fmt: skip
     for name, default in known_keys().items():
         value = values.get(name, "x" if isinstance(default, str) else 7)

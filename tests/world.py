@@ -24,6 +24,7 @@ LOOPBACK = {
     "federation.allow_networks": ["127.0.0.0/8", "::1/128"],
     "federation.allow_http": True,
     "limits.enabled": False,
+    "cloak.fetch_encoders": False,
 }
 
 

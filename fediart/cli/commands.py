@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fediart import __version__
+from fediart.cli.cloak import cloak
 from fediart.cli.settings import Chosen
 
 
@@ -29,6 +30,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="fediart")
 def fediart() -> None:
     """A federated home for visual artists, which cloaks pictures before they leave."""
+
+
+fediart.add_command(cloak)
 
 
 @fediart.command()

@@ -46,6 +46,7 @@ def settings_text(name: str, url: str, database: str, more: Mapping[str, Any]) -
         "federation.allow_networks": ["127.0.0.0/8", "::1/128"],
         "federation.allow_http": True,
         "limits.enabled": False,
+        "cloak.fetch_encoders": False,
         "storage.database": database,
         "log.format": "json",
     }

@@ -18,6 +18,7 @@ from fediart.inbox import dispatch
 from fediart.instance import DELIVERY, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
+from fediart.office.fetch_encoders import keep_encoders
 from fediart.office.prune import prune
 from fediart.outbox import deliver
 from fediart.storage import leases
@@ -38,6 +39,8 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
     tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
     tasks.append(asyncio.create_task(_prune_hourly(instance)))
+    if instance.config.cloak.fetch_encoders:
+        tasks.append(asyncio.create_task(_fetch_encoders(instance)))
     try:
         yield
     finally:
@@ -53,6 +56,13 @@ async def _prune_hourly(instance: Instance) -> None:
             await prune(instance)
         except Exception:  # a door: what could not be pruned now is pruned in an hour
             log.exception("jobs.prune_failed")
+
+
+async def _fetch_encoders(instance: Instance) -> None:
+    try:
+        await keep_encoders(instance)
+    except Exception:  # a door: a server without encoders is still a server
+        log.exception("jobs.encoders_failed")
 
 
 def _arrival_crew(instance: Instance, lease: str) -> Crew:

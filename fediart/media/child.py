@@ -151,7 +151,7 @@ def cloaked(picture: Any, original: Path, order: dict[str, Any]) -> tuple[Any, d
     import numpy as np
     from PIL import Image
 
-    from fediart.media.cloak.catalogue import cloak_named
+    from fediart.media.cloak.backends import cloak_named
 
     backend = cloak_named(order["backend"])
     # One seed for one picture of one artist: the same again gives the same, another picture shares nothing.

@@ -1,21 +1,120 @@
-"""Which cloaks there are, by name."""
+"""The encoders that a cloak can work against: whose they mirror, where they are fetched, and exactly which file is meant.
+
+A file is known by its hash: an address at a commit does not move, and what comes from it is still checked. The files belong
+to their authors; fediart neither contains nor changes them.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from fediart.errors import CloakFailed
-from fediart.media.cloak.backend import CloakBackend
-from fediart.media.cloak.texture import TextureCloak
+from fediart.errors import ConfigError
+from fediart.media.cloak.weights import MAX_BYTES
 
-GROUP = "fediart.cloaks"
+_TAESD = "https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978"
+_TAEHV = "https://github.com/madebyollin/taehv/raw/1f14a568f24bf8811e0a0ac601613e04fc1581e8"
 
 
-def cloak_named(name: str) -> CloakBackend:
-    """The backend of this name: the built-in one, or an installed package's. Raises CloakFailed."""
-    if name == TextureCloak.name:
-        return TextureCloak()
-    for found in entry_points(group=GROUP, name=name):
-        backend: CloakBackend = found.load()()
-        return backend
-    raise CloakFailed(f"This server's settings name a cloak that is not installed: {name}.")
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """`mirrors`: the models whose own encoder it imitates, in words. `size` in bytes, where it is known.
+
+    `downscale`: pixels of the picture to one of the latent, along a side. `channels`: of the latent.
+    """
+
+    name: str
+    mirrors: str
+    address: str
+    sha256: str
+    licence: str
+    downscale: int
+    channels: int
+    size: int | None = None
+
+    @property
+    def most_bytes(self) -> int:
+        """What is read of it at most."""
+        return self.size or MAX_BYTES
+
+
+Catalogue = Mapping[str, Encoder]
+
+_KNOWN = (
+    Encoder(
+        "taesdxl",
+        "SDXL (so Illustrious, NoobAI, Pony)",
+        f"{_TAESD}/taesdxl_encoder.pth",
+        "a5648de089aba6b641e505c0f132b2dc7ff70ab6070c31be5e624e807e711c5e",
+        "MIT",
+        8,
+        4,
+    ),
+    Encoder(
+        "taef1",
+        "FLUX.1 (so HiDream-I1, Z-Image)",
+        f"{_TAESD}/taef1_encoder.pth",
+        "1d1ad34546aea0edd99dc2db9411d870319f428ced5065c6464582c17c070536",
+        "MIT",
+        8,
+        16,
+    ),
+    Encoder(
+        "taew2_1",
+        "Wan 2.1 (so Qwen-Image)",
+        f"{_TAEHV}/taew2_1.pth",
+        "d26151e76cdc2c9424bef988de874b33d9a53f30ef3060cd556c429c469c797e",
+        "MIT",
+        8,
+        16,
+    ),
+    Encoder(
+        "taef2",
+        "FLUX.2",
+        f"{_TAESD}/taef2_encoder.pth",
+        "10a4e1021e89d7551eaf161352da8dbd0b1aa83872ae28b150c1df1ce2f147b6",
+        "MIT",
+        8,
+        32,
+        2_704_692,
+    ),
+    Encoder(
+        "taesd",
+        "Stable Diffusion 1 and 2",
+        f"{_TAESD}/taesd_encoder.pth",
+        "15bc6128f0ac51c673d3427216082ebfa62402ffc89763af74edfe259b32d49d",
+        "MIT",
+        8,
+        4,
+    ),
+    Encoder(
+        "taesd3",
+        "Stable Diffusion 3 and 3.5",
+        f"{_TAESD}/taesd3_encoder.pth",
+        "b8fefa64b92a867df673c7f22fb2cbc6ae144070e22e7a0b3af0f21de2f43f92",
+        "MIT",
+        8,
+        16,
+    ),
+    Encoder(
+        "taesana",
+        "Sana",
+        f"{_TAESD}/taesana_encoder.pth",
+        "858f4e4cc293f88efaf58107f4154b960b9ced0cb5d9c050dad11f926b618c1f",
+        "MIT",
+        32,
+        32,
+        2_537_004,
+    ),
+)
+CATALOGUE: Catalogue = {encoder.name: encoder for encoder in _KNOWN}
+
+
+def check_names(where: str, names: Iterable[str], catalogue: Catalogue = CATALOGUE) -> None:
+    """Are these the names of encoders? Raises ConfigError that tells `where` they stand, and which one was probably meant."""
+    for name in names:
+        if name not in catalogue:
+            close = difflib.get_close_matches(name, catalogue, n=1, cutoff=0.4)
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(catalogue)}."
+            raise ConfigError(f"{where}: there is no encoder {name[:40]} that could be fetched. {hint}")

@@ -1,0 +1,161 @@
+"""Where encoder files lie. A file's name says which one it is, and its hash must agree whenever it is taken down."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from fediart.errors import BadEncoder, NotFound
+from fediart.media.cloak.catalogue import CATALOGUE, Catalogue, Encoder
+from fediart.media.cloak.layers import layers_of
+from fediart.media.cloak.weights import read_bounded, weights_of
+from fediart.media.disk import write_whole
+
+log = structlog.get_logger("fediart.cloak")
+
+SUFFIXES = (".pth", ".safetensors")
+_HASHED = 12
+"""Digits of the hash that name a file which the catalogue does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEncoder:
+    """A file on the shelf that is what its name says. `mirrors` and `licence` are '' where the catalogue does not know it."""
+
+    name: str
+    path: Path
+    sha256: str
+    size: int
+    mirrors: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Impostor:
+    """A file on the shelf that is not what its name says, or cannot be read: it is not used."""
+
+    name: str
+    path: Path
+
+
+class Shelf:
+    """The encoder files in a folder, which need not be there yet."""
+
+    def __init__(self, folder: Path, catalogue: Catalogue = CATALOGUE) -> None:
+        self.folder = folder
+        self.catalogue = catalogue
+        self._told: set[str] = set()
+
+    def survey(self) -> tuple[list[HeldEncoder], list[Impostor]]:
+        """What lies here, by name. Every file is hashed: a few milliseconds each."""
+        held: list[HeldEncoder] = []
+        others: list[Impostor] = []
+        paths = self.folder.iterdir() if self.folder.is_dir() else []
+        for path in sorted(path for path in paths if path.suffix in SUFFIXES and not path.name.startswith(".")):
+            found = self._held(path)
+            if found is not None:
+                held.append(found)
+            else:
+                others.append(Impostor(path.stem, path))
+        return held, others
+
+    def held(self) -> list[HeldEncoder]:
+        """The encoders that can be used, by name. Of a file that is another than its name says, the log tells once."""
+        held, others = self.survey()
+        for other in others:
+            if other.name not in self._told:
+                self._told.add(other.name)
+                log.warning("cloak.encoder_is_another", file=str(other.path), told=_IS_ANOTHER)
+        return held
+
+    def path(self, name: str) -> Path:
+        """The file of an encoder that can be used. Raises BadEncoder."""
+        held, others = self.survey()
+        for found in held:
+            if found.name == name:
+                return found.path
+        if any(other.name == name for other in others):
+            raise BadEncoder(f"The encoder {name} is not used: {_IS_ANOTHER}")
+        raise BadEncoder(f"The encoder {name} is not here. {self._how_to_get(name)}")
+
+    def missing(self, names: Sequence[str]) -> list[Encoder]:
+        """Those of the catalogue's that are not here, or not as they should be."""
+        here = {found.name for found in self.survey()[0]}
+        return [self.catalogue[name] for name in names if name not in here]
+
+    def add(self, source: Path, wanted: Encoder | None = None) -> HeldEncoder:
+        """Put a copy of a file on the shelf, under the name that its hash gives it. Raises BadEncoder, Unavailable.
+
+        With `wanted` it must be that encoder's file. So must one that bears the name of an encoder of the catalogue.
+        """
+        data = read_bounded(source)
+        sha256 = hashlib.sha256(data).hexdigest()
+        meant = wanted or self.catalogue.get(source.stem.removesuffix("_encoder"))
+        if meant is not None and sha256 != meant.sha256:
+            raise BadEncoder(
+                f"{source.name} is not the file of the encoder {meant.name}: its sha256 is another. It may be damaged, or a "
+                "newer version: to use it all the same, give it another name first.",
+                detail=f"sha256 {sha256}, wanted {meant.sha256}",
+            )
+        layers_of(weights_of(data))
+        known = self._known(sha256)
+        name = known.name if known is not None else sha256[:_HASHED]
+        path = self.folder / f"{name}{SUFFIXES[0] if data[:2] == b'PK' else SUFFIXES[1]}"
+        write_whole(path, data, mode=0o600)
+        return self._described(name, path, sha256, len(data))
+
+    def remove(self, name: str) -> None:
+        """Take an encoder's file away, whatever is in it. Raises NotFound."""
+        held, others = self.survey()
+        paths = [found.path for found in held if found.name == name]
+        paths += [other.path for other in others if other.name == name]
+        if not paths:
+            raise NotFound(f"There is no encoder {name[:40]} here.")
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    def _known(self, sha256: str) -> Encoder | None:
+        return next((encoder for encoder in self.catalogue.values() if encoder.sha256 == sha256), None)
+
+    def _held(self, path: Path) -> HeldEncoder | None:
+        """None when the file is not what its name says."""
+        try:
+            data = read_bounded(path)
+        except BadEncoder:
+            return None
+        sha256 = hashlib.sha256(data).hexdigest()
+        if path.stem in self.catalogue:
+            is_itself = self.catalogue[path.stem].sha256 == sha256
+        else:
+            is_itself = path.stem == sha256[:_HASHED]
+        return self._described(path.stem, path, sha256, len(data)) if is_itself else None
+
+    def _described(self, name: str, path: Path, sha256: str, size: int) -> HeldEncoder:
+        known = self.catalogue.get(name)
+        return HeldEncoder(name, path, sha256, size, known.mirrors if known else "", known.licence if known else "")
+
+    def _how_to_get(self, name: str) -> str:
+        if name in self.catalogue:
+            return f"fediart cloak encoders fetch {name} fetches it; without internet, fediart cloak encoders add FILE."
+        return "fediart cloak encoders add FILE puts a file on the shelf."
+
+
+_IS_ANOTHER = "its file is not the one that its name says. Remove it, and fetch or add it again."
+
+
+def own_folder(env: Mapping[str, str], home: Path, platform: str = sys.platform) -> Path:
+    """Where encoders lie for whoever cloaks without a server: in the user's data folder."""
+    if platform == "win32":
+        base = Path(env["LOCALAPPDATA"]) if env.get("LOCALAPPDATA") else home / "AppData" / "Local"
+    elif platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        # A relative path is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+        given = Path(env.get("XDG_DATA_HOME", ""))
+        base = given if given.is_absolute() else home / ".local" / "share"
+    return base / "fediart" / "encoders"
