@@ -1,18 +1,18 @@
 """Small public encoders, for measuring only: `.pth` files of the TAESD family, run by numpy.
 
-Nothing of them belongs to fediart. The layers are told by the names and shapes in the file: `N.conv.{0,2,4}` is a block, a lone 3 × 3 convolution without a
-bias halves, and a block with `pool` first adds a branch with a group norm over the whole picture.
+Nothing of them belongs to fediart. What a file's tensors mean is told by `fediart.media.cloak.layers`.
 """
 
 from __future__ import annotations
 
-import collections
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layer, layers_of
 from fediart.media.cloak.weights import read_weights
 
 F = NDArray[np.float32]
@@ -50,7 +50,7 @@ def convolved(x: F, weight: F, bias: F | None = None, stride: int = 1, relu: boo
     return out
 
 
-def _normed(x: F, weight: F, bias: F, groups: int = 4) -> F:
+def _normed(x: F, weight: F, bias: F, groups: int = GROUPS) -> F:
     channels = x.shape[0]
     grouped = x.reshape(groups, -1)
     mean = grouped.mean(1, dtype=np.float64, keepdims=True)
@@ -59,38 +59,42 @@ def _normed(x: F, weight: F, bias: F, groups: int = 4) -> F:
     return (out * weight[:, None] + bias[:, None]).reshape(x.shape)
 
 
-def _block(x: F, layer: dict[str, F]) -> F:
-    if "pool.0.weight" in layer:
-        branch = _normed(convolved(x, layer["pool.0.weight"]), layer["pool.1.weight"], layer["pool.1.bias"])
-        x = x + convolved(np.maximum(branch, 0), layer["pool.3.weight"])
-    inner = convolved(x, layer["conv.0.weight"], layer["conv.0.bias"], relu=True)
-    inner = convolved(inner, layer["conv.2.weight"], layer["conv.2.bias"], relu=True)
-    inner = convolved(inner, layer["conv.4.weight"], layer["conv.4.bias"])
-    skip = convolved(x, layer["skip.weight"]) if "skip.weight" in layer else x
-    inner += skip
+def _block(x: F, before: F | None, block: Block) -> F:
+    """`before`: what came in with the frame before, for a block that remembers."""
+    if (branch := block.branch) is not None:
+        inner = _normed(convolved(x, branch.widen), branch.scale, branch.shift)
+        x = x + convolved(np.maximum(inner, 0), branch.narrow)
+    inner = x if before is None else np.concatenate([x, before])
+    for layer in block.convolutions:
+        inner = convolved(inner, layer.weight, layer.bias, relu=layer.relu)
+    inner += convolved(x, block.skip) if block.skip is not None else x
     return np.maximum(inner, 0, out=inner)
+
+
+def _after(layer: Layer, frames: list[F]) -> list[F]:
+    match layer:
+        case Convolution(weight=weight, bias=bias, stride=stride, relu=relu):
+            return [convolved(x, weight, bias, stride, relu) for x in frames]
+        case Block(remembers=True):
+            return [_block(x, frames[at - 1] if at else np.zeros_like(x), layer) for at, x in enumerate(frames)]
+        case Block():
+            return [_block(x, None, layer) for x in frames]
+        case Frames(weight=weight, count=count):
+            return [convolved(np.concatenate(frames[at : at + count]), weight) for at in range(0, len(frames), count)]
 
 
 def encoder(path: Path) -> Encoder:
     """The encoder in a file. Pictures are cropped to a multiple of 32 pixels."""
-    layers: dict[int, dict[str, F]] = collections.defaultdict(dict)
-    for name, tensor in read_weights(path).items():
-        number, rest = name.split(".", 1)
-        layers[int(number)][rest] = tensor
-    order = sorted(layers)
+    layers = layers_of(read_weights(path))
+    # To an encoder of video a picture is a film in which nothing moves, as long as it takes for one latent to come out.
+    length = math.prod(layer.count for layer in layers.order if isinstance(layer, Frames))
 
     def encode(rgb: NDArray[np.uint8]) -> F:
         height, width = rgb.shape[0] // 32 * 32, rgb.shape[1] // 32 * 32
         x = np.ascontiguousarray(rgb[:height, :width].transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
-        for number in order:
-            layer = layers[number]
-            if "conv.0.weight" in layer:
-                x = _block(x, layer)
-                continue
-            weight, bias = layer["weight"], layer.get("bias")
-            # A number left out after a layer is a ReLU; two layers with ReLU at the start halve, as does one without bias.
-            followed = number + 1 not in layers and number != order[-1]
-            x = convolved(x, weight, bias, stride=2 if bias is None or followed else 1, relu=followed)
-        return x
+        frames = [x] * length
+        for layer in layers.order:
+            frames = _after(layer, frames)
+        return frames[0]
 
     return encode
