@@ -136,17 +136,15 @@ def coded(values: F, kind: str) -> bytes:
     return values.astype("<f2" if kind == "float16" else "<f4").tobytes()
 
 
-def pth(
-    weights: Mapping[str, F], *, kind: str = "float16", pickle: bytes | None = None, root: str = "tiny", **more: bytes
-) -> bytes:
-    """A `.pth` file. `pickle` in the place of the right one; `more`: further entries by name."""
+def pth(weights: Mapping[str, F], *, kind: str = "float16", pickle: bytes | None = None, root: str = "tiny") -> bytes:
+    """A `.pth` file. `pickle` in the place of the right one."""
     entries: dict[str, bytes] = {}
     named: dict[str, bytes] = {}
     for at, (name, values) in enumerate(weights.items()):
         named[name] = tensor(str(at), values.shape, kind=kind)
         entries[f"{root}/data/{at}"] = coded(values, kind)
     first = {f"{root}/data.pkl": pickled(named) if pickle is None else pickle, f"{root}/byteorder": b"little"}
-    return zipped({**first, **entries, f"{root}/version": b"3\n", **more})
+    return zipped({**first, **entries, f"{root}/version": b"3\n"})
 
 
 def safetensors(weights: Mapping[str, F], *, kind: str = "float16") -> bytes:
