@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import pickletools
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -242,17 +241,76 @@ class _Named:
         self.pairs: list[tuple[Any, Any]] = []
 
 
+_BROKEN_PICKLE = "The pickle in this .pth file cannot be read."
 _MARK = object()
 _KNOWN = {
-    "collections OrderedDict": _Named,
-    "torch._utils _rebuild_tensor_v2": _Described,
-    "torch HalfStorage": "float16",
-    "torch FloatStorage": "float32",
-    "torch BFloat16Storage": "bfloat16",
+    "collections.OrderedDict": _Named,
+    "torch._utils._rebuild_tensor_v2": _Described,
+    "torch.HalfStorage": "float16",
+    "torch.FloatStorage": "float32",
+    "torch.BFloat16Storage": "bfloat16",
 }
 _CONSTANTS: Mapping[str, object] = {"NEWTRUE": True, "NEWFALSE": False, "NONE": None}
-_VALUES = frozenset({"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"})
+_NUMBERS = frozenset({"BININT", "BININT1", "BININT2"})
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_WORDS: Mapping[int, tuple[str, str]] = {
+    word[0]: (name, form)
+    for word, name, form in (
+        (b"\x80", "PROTO", "<B"),
+        (b"c", "GLOBAL", "lines"),
+        (b"X", "BINUNICODE", "text"),
+        (b"J", "BININT", "<i"),
+        (b"K", "BININT1", "<B"),
+        (b"M", "BININT2", "<H"),
+        (b"q", "BINPUT", "<B"),
+        (b"r", "LONG_BINPUT", "<I"),
+        (b"h", "BINGET", "<B"),
+        (b"j", "LONG_BINGET", "<I"),
+        (b"\x88", "NEWTRUE", ""),
+        (b"\x89", "NEWFALSE", ""),
+        (b"N", "NONE", ""),
+        (b"(", "MARK", ""),
+        (b")", "EMPTY_TUPLE", ""),
+        (b"\x85", "TUPLE1", ""),
+        (b"\x86", "TUPLE2", ""),
+        (b"\x87", "TUPLE3", ""),
+        (b"t", "TUPLE", ""),
+        (b"}", "EMPTY_DICT", ""),
+        (b"s", "SETITEM", ""),
+        (b"u", "SETITEMS", ""),
+        (b"Q", "BINPERSID", ""),
+        (b"R", "REDUCE", ""),
+        (b"b", "BUILD", ""),
+        (b".", "STOP", ""),
+    )
+}
+"""Of the words of pickles (https://docs.python.org/3/library/pickletools.html) those that tensors are made of: how each is
+called, and how what follows it is written."""
+
+
+def _read(pickled: bytes) -> Iterator[tuple[str, Any]]:
+    """Each word with what belongs to it. Stops with BadEncoder before a word that is not known."""
+    at = 0
+    while at < len(pickled):
+        if pickled[at] not in _WORDS:
+            raise BadEncoder("The pickle in this .pth file does what a pickle of tensors never does: it is not opened.")
+        name, form = _WORDS[pickled[at]]
+        at += 1
+        if form == "lines":
+            end = pickled.index(b"\n", pickled.index(b"\n", at) + 1)
+            yield name, pickled[at:end].decode().replace("\n", ".")
+            at = end + 1
+        elif form == "text":
+            (length,) = struct.unpack_from("<I", pickled, at)
+            if length > len(pickled) - at - 4:
+                raise BadEncoder(_BROKEN_PICKLE)
+            yield name, pickled[at + 4 : at + 4 + length].decode()
+            at += 4 + length
+        elif form:
+            yield name, struct.unpack_from(form, pickled, at)[0]
+            at += struct.calcsize(form)
+        else:
+            yield name, None
 
 
 def _described(pickled: bytes) -> dict[str, _Described]:
@@ -261,9 +319,9 @@ def _described(pickled: bytes) -> dict[str, _Described]:
         raise BadEncoder("The pickle in this .pth file is larger than that of any small encoder.")
     try:
         top = _last(pickled)
-    except (ValueError, IndexError, TypeError, KeyError):
-        # What pickletools and a stack that is too short say of bytes that are no pickle.
-        raise BadEncoder("The pickle in this .pth file cannot be read.") from None
+    except (ValueError, IndexError, KeyError, struct.error):
+        # It ends in the middle, or takes from the stack what is not there.
+        raise BadEncoder(_BROKEN_PICKLE) from None
     if not isinstance(top, _Named):
         raise BadEncoder("This .pth file holds something else than named tensors.")
     found: dict[str, _Described] = {}
@@ -275,7 +333,7 @@ def _described(pickled: bytes) -> dict[str, _Described]:
 
 
 def _last(pickled: bytes) -> object:
-    """What the pickle leaves. Its words (https://docs.python.org/3/library/pickletools.html) only ever fill lists and tuples."""
+    """What the pickle leaves. All that its words can do here is to fill lists and tuples."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -287,20 +345,20 @@ def _last(pickled: bytes) -> object:
         del stack[at:]
         return found
 
-    for word, argument, _ in pickletools.genops(pickled):
-        match word.name:
+    for word, argument in _read(pickled):
+        match word:
             case "PROTO":
                 pass
             case "STOP":
                 return stack.pop()
             case "GLOBAL":
                 if argument not in _KNOWN:
-                    told = str(argument)[:80].replace(" ", ".") if str(argument).isprintable() else "something"
+                    told = argument[:80] if argument.isprintable() else "something"
                     raise BadEncoder(f"This .pth file would run {told}: it is not opened.")
-                stack.append(_KNOWN[str(argument)])
+                stack.append(_KNOWN[argument])
             case "MARK":
                 stack.append(_MARK)
-            case name if name in _VALUES:
+            case name if name in _NUMBERS or name == "BINUNICODE":
                 stack.append(argument)
             case name if name in _CONSTANTS:
                 stack.append(_CONSTANTS[name])
@@ -314,9 +372,9 @@ def _last(pickled: bytes) -> object:
             case "EMPTY_DICT":
                 stack.append(_Named())
             case "BINPUT" | "LONG_BINPUT":
-                memo[int(argument or 0)] = stack[-1]
+                memo[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
-                stack.append(memo[int(argument or 0)])
+                stack.append(memo[argument])
             case "BINPERSID":
                 stack.append(_storage(stack.pop()))
             case "REDUCE":
@@ -330,16 +388,12 @@ def _last(pickled: bytes) -> object:
                 _put(stack[-1], items)
             case "BUILD":
                 stack.pop()  # attributes, which tensors do not need
-            case name:
-                raise BadEncoder(
-                    f"The pickle in this .pth file does what a pickle of tensors never does ({name}): it is not opened."
-                )
-    raise BadEncoder("The pickle in this .pth file cannot be read.")
+    raise BadEncoder(_BROKEN_PICKLE)
 
 
 def _put(target: object, items: list[Any]) -> None:
     if not isinstance(target, _Named) or len(items) % 2:
-        raise BadEncoder("The pickle in this .pth file cannot be read.")
+        raise BadEncoder(_BROKEN_PICKLE)
     target.pairs.extend(zip(items[::2], items[1::2], strict=True))
 
 
