@@ -29,7 +29,7 @@ async def fetch_encoder(
 
     Raises RemoteError, BadEncoder, Unavailable.
     """
-    part = aside / f"{encoder.name}.part"
+    part = aside / f"{encoder.sha256}.part"
     try:
         await download_file(client, encoder.address, part, max_bytes=encoder.most_bytes, total_seconds=total_seconds)
         return await asyncio.to_thread(shelf.add, part, encoder)

@@ -97,9 +97,12 @@ class Shelf:
         sha256 = hashlib.sha256(data).hexdigest()
         meant = wanted or self.catalogue.get(source.stem.removesuffix("_encoder"))
         if meant is not None and sha256 != meant.sha256:
+            what, advice = (
+                (source.name, " To use it all the same, give it another name.") if wanted is None else ("What came", "")
+            )
             raise BadEncoder(
-                f"{source.name} is not the file of the encoder {meant.name}: its sha256 is another. It may be damaged, or a "
-                "newer version: to use it all the same, give it another name first.",
+                f"{what} is not the file of the encoder {meant.name}: its sha256 is another. It may be damaged, or of another "
+                f"version.{advice}",
                 detail=f"sha256 {sha256}, wanted {meant.sha256}",
             )
         layers_of(weights_of(data))
