@@ -30,8 +30,8 @@ from PIL import Image
 
 from benchmarks.encoders import Encoder, encoder
 from fediart.media.cloak import textures
-from fediart.media.cloak.budget import budget, busyness
-from fediart.media.cloak.texture import _luma, apply
+from fediart.media.cloak.budget import bounds, busyness
+from fediart.media.cloak.laying import apply, luma
 from fediart.media.cloak.textures import WORK_SIDE, band, enlarged
 from fediart.media.cloak.visibility import prepare
 from tests.pictures import KINDS
@@ -43,7 +43,7 @@ Drawer = Callable[[int, int, np.random.Generator], Plane]
 
 TILE, TILES = 96, 5
 WANTED = {33.0: 0.06, 67.0: 0.04}
-FLAT_CAP = 1.5
+FLAT_CAP, MOST = 1.5, 10.0
 
 
 # --- patterns: (height, width, random) → mean 0, root mean square 1; (height, width, 3) for colour noise
@@ -209,7 +209,7 @@ def scaled(rgb: Pixels, pattern: Plane, busy: Plane | None, task: Task) -> tuple
         change = wave * (
             np.float32(amplitude)
             if calm is None
-            else budget(calm, amplitude, FLAT_CAP)[(...,) + (None,) * (wave.ndim - calm.ndim)]
+            else np.minimum(bounds(calm, FLAT_CAP, MOST), amplitude)[(...,) + (None,) * (wave.ndim - calm.ndim)]
         )
         if change.ndim == part.ndim:  # colour
             return np.clip(np.floor(part + change + rounding[..., None]), 0, 255).astype(np.uint8)
@@ -231,7 +231,7 @@ def measured(task: Task) -> dict[str, object]:
     rgb = load(task)
     height, width, _ = rgb.shape
     nets = encoders_of(task.encoders)
-    busy = busyness(_luma(rgb)) if task.mapped else None
+    busy = busyness(luma(rgb)) if task.mapped else None
     clean: dict[tuple[str, str], NDArray[np.float32]] = {}
     rows: dict[str, object] = {}
     for method, draw in patterns(task.methods).items():

@@ -55,8 +55,9 @@ def _normed(x: F, weight: F, bias: F, groups: int = GROUPS) -> F:
     grouped = x.reshape(groups, -1)
     mean = grouped.mean(1, dtype=np.float64, keepdims=True)
     spread = np.sqrt(grouped.var(1, dtype=np.float64, keepdims=True) + 1e-5)
-    out = ((grouped - mean) / spread).astype(np.float32).reshape(channels, -1)
-    return (out * weight[:, None] + bias[:, None]).reshape(x.shape)
+    flat = ((grouped - mean) / spread).astype(np.float32).reshape(channels, -1)
+    out: F = (flat * weight[:, None] + bias[:, None]).reshape(x.shape)
+    return out
 
 
 def _block(x: F, before: F | None, block: Block) -> F:

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from fediart.media.cloak.texture import PPD, STRENGTHS, TILE, TextureCloak, tile_corners
+from fediart.media.cloak.backend import CloakOrder
+from fediart.media.cloak.laying import TILE
+from fediart.media.cloak.strengths import NEAR, STRENGTHS
+from fediart.media.cloak.texture import TextureCloak
 from fediart.media.cloak.visibility import prepare
 from tests.pictures import KINDS
 from tests.probe import shift
@@ -45,7 +48,7 @@ def seed(number: int) -> bytes:
 
 
 def standard(rgb: Pixels, secret: bytes) -> Pixels:
-    return TextureCloak().cloak(rgb, secret, "standard", lambda _: None)[0]
+    return TextureCloak().cloak([rgb], CloakOrder(secret, "standard"))[0][0]
 
 
 def complaints(cloak: Cloak) -> list[str]:
@@ -66,8 +69,10 @@ class Sight:
     """Looks at one picture, on every other tile of those that the cloak looks at."""
 
     def __init__(self, rgb: Pixels) -> None:
-        self.corners = tile_corners(*rgb.shape[:2])[::2]
-        self.reference = prepare(self.cut(rgb), PPD)
+        height, width, _ = rgb.shape
+        tops, lefts = (np.linspace(0, length - TILE, 4).astype(int) for length in (height, width))
+        self.corners = [(y, x) for y in tops for x in lefts][::2]
+        self.reference = prepare(self.cut(rgb), NEAR)
 
     def cut(self, plane: NDArray[Any]) -> NDArray[Any]:
         return np.stack([plane[y : y + TILE, x : x + TILE] for y, x in self.corners])

@@ -147,19 +147,29 @@ def fitted(picture: Any, purpose: str) -> Any:
     return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
 
 
-def cloaked(picture: Any, original: Path, order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def cloaked(pictures: list[Any], original: Path, order: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """One picture in several sizes, the largest first: each cloaked at its own size, from one direction."""
     import numpy as np
     from PIL import Image
 
-    from fediart.media.cloak.backends import cloak_named
+    from fediart.media.cloak.backend import CloakOrder
+    from fediart.media.cloak.backends import cloak_for
 
-    backend = cloak_named(order["backend"])
+    encoders = tuple((name, Path(path)) for name, path in order["encoders"])
+    backend = cloak_for(order["backend"], encoders)
     # One seed for one picture of one artist: the same again gives the same, another picture shares nothing.
     with original.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
-    seed = hmac.new(bytes.fromhex(order["secret"]), digest + order["purpose"].encode(), "sha256").digest()
-    pixels, report = backend.cloak(np.asarray(picture), seed, order["strength"], lambda share: say(progress=0.2 + 0.6 * share))
-    return Image.fromarray(pixels), asdict(report)
+    asked = CloakOrder(
+        seed=hmac.new(bytes.fromhex(order["secret"]), digest + order["purpose"].encode(), "sha256").digest(),
+        strength=order["strength"],
+        encoders=encoders,
+        threads=order["threads"],
+        progress=lambda share: say(progress=0.1 + 0.8 * share),
+        scratch=Path(order["scratch"]) if order["scratch"] else None,
+    )
+    made, report = backend.cloak([np.asarray(picture) for picture in pictures], asked)
+    return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
 
 def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:

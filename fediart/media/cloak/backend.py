@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,15 +16,36 @@ Pixels = NDArray[np.uint8]
 Progress = Callable[[float], None]
 
 
+def _unheard(_share: float) -> None:
+    """Nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloakOrder:
+    """`seed`: 32 bytes, of this picture of this artist alone. `strength`: a key of STRENGTHS. `encoders`: (name, file).
+
+    `threads` of the processor. `progress` hears 0..1. `scratch`: a folder for what is worth keeping when the process is
+    killed; it is emptied by others.
+    """
+
+    seed: bytes
+    strength: str
+    encoders: tuple[tuple[str, Path], ...] = ()
+    threads: int = 1
+    progress: Progress = _unheard
+    scratch: Path | None = None
+
+
 class CloakBackend(Protocol):
-    """A way to cloak pictures. The same pixels, seed and strength give the same result."""
+    """A way to cloak pictures. The same pixels, seed, strength and encoders give the same result on the same machine."""
 
     name: str
     version: int
 
-    def cloak(self, rgb: Pixels, seed: bytes, strength: str, progress: Progress) -> tuple[Pixels, CloakReport]:
-        """`rgb`: `(height, width, 3)`, sRGB 0..255. `seed`: 32 bytes, of this picture alone. `progress` hears 0..1.
+    def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
+        """`pictures`: one picture in several sizes, the largest first, each `(height, width, 3)`, sRGB 0..255.
 
-        Raises CloakFailed; a result equal to its input is a failure too.
+        Each comes back cloaked at its own size, and what was changed is the same in all of them, so that nothing is gained
+        by averaging sizes. The report is of the first. Raises CloakFailed; a result equal to its input is a failure too.
         """
         ...

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 from fediart.errors import CloakFailed
 from fediart.media.cloak.backend import CloakBackend
+from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.cloak.texture import TextureCloak
 
 GROUP = "fediart.cloaks"
+AUTO = "auto"
+BUILT_IN: dict[str, Callable[[], CloakBackend]] = {TextureCloak.name: TextureCloak, SteeredCloak.name: SteeredCloak}
 
 
 def cloak_named(name: str) -> CloakBackend:
     """The backend of this name: the built-in one, or an installed package's. Raises CloakFailed."""
-    if name == TextureCloak.name:
-        return TextureCloak()
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
     for found in entry_points(group=GROUP, name=name):
         backend: CloakBackend = found.load()()
         return backend
     raise CloakFailed(f"This server's settings name a cloak that is not installed: {name}.")
+
+
+def cloak_for(name: str, encoders: Sequence[tuple[str, Path]]) -> CloakBackend:
+    """The backend of this name; of `auto` the one that encoders steer where there are some that can run, else the texture."""
+    if name != AUTO:
+        return cloak_named(name)
+    return cloak_named(SteeredCloak.name if encoders and find_spec("onnxruntime") is not None else TextureCloak.name)

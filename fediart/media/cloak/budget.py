@@ -13,12 +13,13 @@ _CALM, _BUSY = 2.0, 8.0
 A gradient of half a level a pixel, or the grain of a scanner, is still flat."""
 
 
-def busyness(luma: Plane) -> Plane:
-    """0 (flat) … 1 (textured) for each pixel of `(height, width)` luminance 0..255.
+def busyness(luma: Plane, size: tuple[int, int] | None = None) -> Plane:
+    """0 (flat) … 1 (textured) for `(height, width)` luminance 0..255, at `size` (height, width) or the picture's own.
 
     A single edge counts as flat: its neighbourhood is calm, and dirt beside an outline is what artists see first.
     """
     height, width = luma.shape
+    tall, wide = size or (height, width)
     scale = min(1.0, WORK_SIDE / max(height, width))
     small = Image.fromarray(luma).resize((max(8, round(width * scale)), max(8, round(height * scale))), Image.Resampling.BOX)
     values = np.asarray(small, dtype=np.float32)
@@ -27,7 +28,7 @@ def busyness(luma: Plane) -> Plane:
     # The spread reaches three pixels beyond what is busy. Six off takes outlines away, three back restores the rest.
     for step in (ImageFilter.MinFilter(7), ImageFilter.MinFilter(7), ImageFilter.MaxFilter(7), ImageFilter.GaussianBlur(2)):
         level = level.filter(step)
-    return enlarged(np.asarray(level, dtype=np.float32) / np.float32(255), height, width)
+    return enlarged(np.asarray(level, dtype=np.float32) / np.float32(255), tall, wide)
 
 
 def _box(values: Plane, radius: int = 3) -> Plane:
@@ -39,7 +40,7 @@ def _box(values: Plane, radius: int = 3) -> Plane:
     return (total / side**2).astype(np.float32)
 
 
-def budget(busy: Plane, amplitude: float, flat_cap: float) -> Plane:
-    """The largest change in levels at each pixel: `amplitude` where it is busy, at most `flat_cap` where it is flat."""
-    flat = min(amplitude, flat_cap)
-    return np.float32(flat) + np.float32(amplitude - flat) * busy
+def bounds(busy: Plane, flat_cap: float, most: float) -> Plane:
+    """The largest change in levels at each pixel: `flat_cap` where it is flat, `most` where it is busy."""
+    out: Plane = np.float32(flat_cap) + np.float32(most - flat_cap) * np.clip(busy, 0, 1)
+    return out

@@ -1,24 +1,24 @@
 """Encoders of image generators, as ONNX graphs of our own making: what they read in a picture, and how to move it.
 
-A graph holds the forward pass and, for the loss below, the gradient with respect to the picture. Layers are told by the
-names and shapes of the weights (the TAESD family, https://github.com/madebyollin/taesd, and TAEHV's encoder of stills).
+A graph holds the forward pass and, for the loss below, the gradient with respect to the picture.
 """
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fediart.errors import CloakFailed
+from fediart.errors import BadEncoder, CloakFailed
+from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layers, layers_of
 from fediart.media.cloak.onnx_format import Model
+from fediart.media.cloak.weights import read_weights
 
 F = NDArray[np.float32]
-Weights = dict[str, F]
 _EPSILON = 1e-5
 
 
@@ -30,10 +30,10 @@ class _Tape:
         self._back: list[tuple[str, Callable[[str], list[tuple[str, str]]]]] = []
         self._zero = self.model.constant(np.zeros(1, np.float32))
 
-    def conv(self, x: str, weight: F, bias: F | None = None, *, stride: int = 1, to_input: bool = True) -> str:
+    def conv(self, x: str, weight: F, bias: F | None = None, *, stride: int = 1) -> str:
         side = weight.shape[2]
         pad = side // 2
-        names = [x, self.model.constant(weight)] + ([self.model.constant(bias)] if bias is not None else [])
+        names = [x, self.model.constant(np.ascontiguousarray(weight))] + ([self.model.constant(bias)] if bias is not None else [])
         out = self.model.node("Conv", names, kernel_shape=[side, side], pads=[pad] * 4, strides=[stride] * 2)
 
         def back(gradient: str) -> list[tuple[str, str]]:
@@ -41,7 +41,7 @@ class _Tape:
                 turned = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
                 names = [gradient, self.model.constant(turned)]
                 return [(x, self.model.node("Conv", names, kernel_shape=[side, side], pads=[pad] * 4, strides=[1, 1]))]
-            names = [gradient, self.model.constant(weight)]
+            names = [gradient, self.model.constant(np.ascontiguousarray(weight))]
             more = stride - 1 + 2 * pad - side + 1
             return [
                 (
@@ -72,7 +72,7 @@ class _Tape:
         self._back.append((out, lambda gradient: [(first, gradient), (second, gradient)]))
         return out
 
-    def group_norm(self, x: str, weight: F, bias: F, groups: int = 4) -> str:
+    def group_norm(self, x: str, weight: F, bias: F, groups: int = GROUPS) -> str:
         """Normalised over each group of channels and the whole plane."""
         model, channels = self.model, weight.shape[0]
         shape = model.node("Shape", [x])
@@ -113,99 +113,89 @@ class _Tape:
         return held[of]
 
 
-def _block(tape: _Tape, x: str, layer: Weights) -> str:
-    if "pool.0.weight" in layer:
-        branch = tape.group_norm(tape.conv(x, layer["pool.0.weight"]), layer["pool.1.weight"], layer["pool.1.bias"])
-        x = tape.add(x, tape.conv(tape.relu(branch), layer["pool.3.weight"]))
-    return _residual(tape, tape.conv(x, layer["conv.0.weight"], layer["conv.0.bias"]), x, layer)
-
-
-def _residual(tape: _Tape, first: str, x: str, layer: Weights) -> str:
-    inner = tape.conv(tape.relu(first), layer["conv.2.weight"], layer["conv.2.bias"])
-    inner = tape.conv(tape.relu(inner), layer["conv.4.weight"], layer["conv.4.bias"])
-    skip = tape.conv(x, layer["skip.weight"]) if "skip.weight" in layer else x
+def _block(tape: _Tape, x: str, before: str | None, block: Block) -> str:
+    """`before`: the frame before, of a block that remembers; None is a frame of zeros."""
+    if block.branch is not None:
+        branch = block.branch
+        wide = tape.group_norm(tape.conv(x, branch.widen), branch.scale, branch.shift)
+        x = tape.add(x, tape.conv(tape.relu(wide), branch.narrow))
+    first, second, third = block.convolutions
+    if block.remembers:
+        # A convolution of two frames behind each other is the sum of a convolution of each.
+        here, there = np.split(first.weight, 2, axis=1)
+        inner = tape.conv(x, here, first.bias)
+        if before is not None:
+            inner = tape.add(inner, tape.conv(before, there))
+    else:
+        inner = tape.conv(x, first.weight, first.bias)
+    inner = tape.conv(tape.relu(inner), second.weight, second.bias)
+    inner = tape.conv(tape.relu(inner), third.weight, third.bias)
+    skip = tape.conv(x, block.skip) if block.skip is not None else x
     return tape.relu(tape.add(inner, skip))
 
 
-def _layers(weights: Weights, prefix: str = "") -> dict[int, Weights]:
-    layers: dict[int, Weights] = collections.defaultdict(dict)
-    for name, tensor in weights.items():
-        if name.startswith(prefix):
-            number, rest = name[len(prefix) :].split(".", 1)
-            layers[int(number)][rest] = tensor
-    return dict(sorted(layers.items()))
+def _pooled(tape: _Tape, frames: list[str], layer: Frames) -> list[str]:
+    parts = np.split(layer.weight, layer.count, axis=1)
+    made: dict[tuple[str, ...], str] = {}
+    out = []
+    for at in range(0, len(frames), layer.count):
+        group = tuple(frames[at : at + layer.count])
+        if group not in made:  # equal frames give equal frames
+            total = tape.conv(group[0], parts[0])
+            for frame, part in zip(group[1:], parts[1:], strict=True):
+                total = tape.add(total, tape.conv(frame, part))
+            made[group] = total
+        out.append(made[group])
+    return out
 
 
-def _still(tape: _Tape, x: str, layers: dict[int, Weights]) -> tuple[list[str], int]:
-    """TAESD's order of layers: its taps (the last is the latent) and how many times it halves the picture."""
-    taps, halved = [], 0
-    last = max(layers)
-    for number, layer in layers.items():
-        if "conv.0.weight" in layer:
-            x = _block(tape, x, layer)
-            continue
-        # A number left out after a layer is a ReLU; two layers with ReLU at the start halve, as does one without bias.
-        followed = number + 1 not in layers and number != last
-        halves = "bias" not in layer or followed
-        if halves and number:
-            taps.append(x)
-        halved += halves
-        x = tape.conv(x, layer["weight"], layer.get("bias"), stride=2 if halves else 1)
-        if followed:
-            x = tape.relu(x)
-    return [*taps, x], halved
+def _taps(tape: _Tape, picture: str, layers: Layers) -> list[str]:
+    """What stands before each halving, from the second on, and the latent.
 
-
-def _filmed(tape: _Tape, x: str, layers: dict[int, Weights]) -> tuple[list[str], int]:
-    """TAEHV's order, for a still: four equal frames of which each pair is pooled, the first remembering nothing.
-
-    A block joins its frame with the frame before: a convolution of both is the sum of two convolutions.
+    For an encoder of films a picture is four frames that stand still.
     """
-    frames, taps, halved = [x, x, x, x], [], 0
-    last = max(layers)
-    for number, layer in layers.items():
-        if "conv.0.weight" in layer:
-            both, bias = layer["conv.0.weight"], layer["conv.0.bias"]
-            here, before = np.ascontiguousarray(both[:, : both.shape[1] // 2]), np.ascontiguousarray(both[:, both.shape[1] // 2 :])
-            made: list[str] = []
-            for at, frame in enumerate(frames):
-                first = tape.conv(frame, here, bias)
-                if at:
-                    first = tape.add(first, tape.conv(frames[at - 1], before))
-                made.append(_residual(tape, first, frame, layer))
-            frames = made
-        elif "conv.weight" in layer:
-            weight = layer["conv.weight"]
-            stride = weight.shape[1] // weight.shape[0]
-            parts = [np.ascontiguousarray(part) for part in np.split(weight, stride, axis=1)]
-            pooled = []
-            for at in range(0, len(frames), stride):
-                if at and frames[at : at + stride] == frames[:stride]:
-                    pooled.append(pooled[0])  # equal frames give equal frames
-                    continue
-                total = tape.conv(frames[at], parts[0])
-                for part, frame in zip(parts[1:], frames[at + 1 : at + stride], strict=True):
-                    total = tape.add(total, tape.conv(frame, part))
-                pooled.append(total)
-            frames = pooled
-        else:
-            halves = "bias" not in layer
-            if halves:
-                taps.append(frames[-1])
-                halved += 1
-            followed = number == 0
-            unique = {frame: tape.conv(frame, layer["weight"], layer.get("bias"), stride=2 if halves else 1) for frame in frames}
-            if followed:
-                unique = {frame: tape.relu(out) for frame, out in unique.items()}
-            frames = [unique[frame] for frame in frames]
-    if len(frames) != 1 or number != last:
-        raise CloakFailed("This encoder's layers are of a kind that fediart does not know.")
-    return [*taps, frames[0]], halved
+    frames = [picture] * (4 if layers.is_video else 1)
+    taps: list[str] = []
+    for number, layer in enumerate(layers.order):
+        match layer:
+            case Convolution():
+                if layer.stride > 1 and number:
+                    taps.append(frames[-1])
+                made = {frame: tape.conv(frame, layer.weight, layer.bias, stride=layer.stride) for frame in dict.fromkeys(frames)}
+                if layer.relu:
+                    made = {frame: tape.relu(out) for frame, out in made.items()}
+                frames = [made[frame] for frame in frames]
+            case Block():
+                befores: list[str | None] = [None, *frames[:-1]] if layer.remembers else [None] * len(frames)
+                frames = [_block(tape, frame, before, layer) for frame, before in zip(frames, befores, strict=True)]
+            case Frames():
+                frames = _pooled(tape, frames, layer)
+    if len(frames) != 1:
+        raise BadEncoder("This encoder's layers do not make one picture of one.")
+    return [*taps, frames[0]]
+
+
+def cost_of(layers: Layers) -> float:
+    """Multiplications for each pixel of the picture, forward and back, in thousands."""
+    total, share = 0.0, 1.0
+    for layer in layers.order:
+        match layer:
+            case Convolution():
+                share /= layer.stride**2
+                total += layer.weight.size * share
+            case Block():
+                weights = [part.weight for part in layer.convolutions] + [w for w in (layer.skip,) if w is not None]
+                if layer.branch is not None:
+                    weights += [layer.branch.widen, layer.branch.narrow]
+                total += sum(weight.size for weight in weights) * share * (2 if layer.remembers else 1)
+            case Frames():
+                total += layer.weight.size * share
+    return 2 * total / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """`forward`: `picture` `(1, 3, H, W)`, sRGB 0..1, H and W multiples of `multiple` → `tap0` … the latent last.
+    """`forward`: `picture` `(1, 3, H, W)`, sRGB 0..1, H and W multiples of the downscale → `tap0` … the latent last.
 
     `gradient`: that, `aim0` … of the taps' shapes and `weight0` … `(1)` → `loss` `(1)` = Σ weight · mean (tap - aim)²,
     and `gradient` `(1, 3, H, W)` of it.
@@ -214,30 +204,19 @@ class Graphs:
     forward: bytes
     gradient: bytes
     taps: int
-    multiple: int
-    whole: bool
-    """Some layer looks at the whole picture: it must not be tiled."""
 
 
-def graphs_of(weights: Weights) -> Graphs:
-    """Raises CloakFailed when the layers are of an unknown kind."""
-    filmed = any(name.startswith("encoder.") for name in weights)
-    layers = _layers(weights, "encoder." if filmed else "")
-
-    def begun() -> tuple[_Tape, str, list[str], int]:
+def graphs_of(layers: Layers) -> Graphs:
+    def begun() -> tuple[_Tape, str, list[str]]:
         tape = _Tape()
         picture = tape.model.input("picture", [1, 3, "height", "width"])
-        taps, halved = (_filmed if filmed else _still)(tape, picture, layers)
-        return tape, picture, taps, halved
+        return tape, picture, _taps(tape, picture, layers)
 
-    try:
-        tape, picture, taps, halved = begun()
-        for at, tap in enumerate(taps):
-            tape.model.output(tap, f"tap{at}", [1, f"c{at}", f"h{at}", f"w{at}"])
-        forward = tape.model.to_bytes()
-        tape, picture, taps, halved = begun()
-    except (KeyError, ValueError, IndexError) as problem:
-        raise CloakFailed("This encoder's layers are of a kind that fediart does not know.", detail=repr(problem)) from None
+    tape, picture, taps = begun()
+    for at, tap in enumerate(taps):
+        tape.model.output(tap, f"tap{at}", [1, f"c{at}", f"h{at}", f"w{at}"])
+    forward = tape.model.to_bytes()
+    tape, picture, taps = begun()
     model, losses, seeds = tape.model, [], []
     for at, tap in enumerate(taps):
         aim = model.input(f"aim{at}", [1, f"c{at}", f"h{at}", f"w{at}"])
@@ -253,29 +232,37 @@ def graphs_of(weights: Weights) -> Graphs:
         total = model.node("Add", [total, loss])
     model.output(total, "loss", [1])
     model.output(tape.gradient(picture, seeds), "gradient", [1, 3, "height", "width"])
-    whole = any("pool.0.weight" in layer for layer in layers.values())
-    return Graphs(forward, model.to_bytes(), len(taps), 1 << halved, whole)
+    return Graphs(forward, model.to_bytes(), len(taps))
 
 
 class Encoder:
-    """An encoder at work. `threads` of the processor."""
+    """An encoder at work, on `threads` of the processor.
 
-    def __init__(self, graphs: Graphs, threads: int = 1) -> None:
-        import onnxruntime
+    `multiple`: pixels that its pictures' sides must be a multiple of. `pools`: some layer looks at the whole picture, so
+    that a tile is to it a picture of its own. `cost`: thousands of multiplications for a pixel, forward and back.
+    """
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False
-        self._graphs, self._options, self._sessions = graphs, options, dict[str, Any]()
-        self.taps, self.multiple, self.whole = graphs.taps, graphs.multiple, graphs.whole
+    def __init__(self, name: str, layers: Layers, threads: int = 1) -> None:
+        self.name, self.multiple, self.pools, self.cost = name, layers.downscale, layers.pools, cost_of(layers)
+        self._graphs, self._threads, self._sessions = graphs_of(layers), threads, dict[str, Any]()
+
+    @classmethod
+    def load(cls, name: str, path: Path, threads: int = 1) -> Encoder:
+        """Raises BadEncoder for a file that is none, CloakFailed where encoders cannot run."""
+        return cls(name, layers_of(read_weights(path)), threads)
 
     def _session(self, which: str) -> Any:
-        import onnxruntime
-
         if which not in self._sessions:
+            try:
+                import onnxruntime
+            except ImportError:
+                raise CloakFailed("Encoders cannot run on this machine: there is no onnxruntime for it.") from None
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
+            options.enable_cpu_mem_arena = False  # what one step needed is given back before the next
+            options.log_severity_level = 3
             model = getattr(self._graphs, which)
-            self._sessions[which] = onnxruntime.InferenceSession(model, self._options, ["CPUExecutionProvider"])
+            self._sessions[which] = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         return self._sessions[which]
 
     def encode(self, picture: F) -> list[F]:

@@ -76,9 +76,8 @@ class Model:
 
     def constant(self, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
         """A tensor that is part of the model; the same one is kept once."""
-        plain = np.ascontiguousarray(values)
         key = f"c{len(self._constants)}"
-        body = _tensor("", plain)
+        body = _tensor("", values)
         for known, held in self._constants.items():
             if held == body:
                 return known

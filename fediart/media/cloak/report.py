@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class CloakReport:
-    """`flip`: mean ꟻLIP to the uncloaked picture at 33 pixels per degree, on sampled tiles (0 = no difference seen).
+    """`flip`, `flip_far`: mean ꟻLIP to the uncloaked picture at 33 and 67 pixels per degree, on the tiles that were changed
+    most (0 = no difference seen); `worst_patch`: the largest of a tile. `psnr` in dB over all pixels, `ssim` on those tiles.
 
-    `psnr` in dB over all pixels, `ssim` on the tiles' luminance. `seconds` of wall clock, `cpu_seconds` of processor.
-    `weak`: the wanted visibility could not be reached inside the cap on flat areas.
+    `shifts`: for each encoder, d = |E(x') - E(x)| / |E(x)| of the picture as a trainer sees it at a long side of 512, after
+    JPEG 75 (`jpeg`) and at half of that (`half`). `amplitude`: root mean square asked for, in levels; `flat_cap`: the bound
+    on flat areas. `weak`: the wanted visibility was not reached inside the bounds. `seconds` of wall clock, `cpu_seconds` of
+    processor, `check_seconds` of it for looking (ꟻLIP).
     """
 
     backend: str
@@ -24,3 +27,8 @@ class CloakReport:
     amplitude: float
     flat_cap: float
     weak: bool
+    flip_far: float = 0.0
+    worst_patch: float = 0.0
+    check_seconds: float = 0.0
+    encoders: list[str] = field(default_factory=list)
+    shifts: dict[str, dict[str, float]] = field(default_factory=dict)

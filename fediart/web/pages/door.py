@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.errors import FediartError, NotFound
-from fediart.media.cloak.texture import STRENGTHS
+from fediart.media.cloak.strengths import STRENGTHS
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.open_account import set_up, setup_is_open

@@ -1,0 +1,264 @@
+"""A direction is laid into a picture: as strongly as its strength allows, nowhere beyond its bounds.
+
+A direction says what to change, as a plane of luminance of root mean square 1 at the work size; how much is searched here
+for each picture, because the same amplitude is seen in one picture and not in another.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fediart.errors import CloakFailed
+from fediart.media.cloak.backend import CloakBackend, CloakOrder, Pixels
+from fediart.media.cloak.budget import bounds, busyness
+from fediart.media.cloak.report import CloakReport
+from fediart.media.cloak.strengths import FAR, NEAR, STRENGTHS, Strength
+from fediart.media.cloak.textures import WORK_SIDE, Plane, generator
+from fediart.media.cloak.visibility import Reference, prepare, ssim
+
+TILE, TILES = 96, 24
+"""ꟻLIP looks at this many tiles of this side at most, those that are changed most: 0.22 megapixels."""
+
+ROWS = 256
+SMALLEST_SIDE = 16
+LEAST = 0.3
+"""The smallest amplitude that is tried, in levels."""
+
+WEAK = 0.75
+"""Below this share of the wanted ꟻLIP a cloak is called weak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """`flip` at NEAR, `flip_far` at FAR, both means over the tiles looked at; `check_seconds` of processor for that."""
+
+    amplitude: float
+    flip: float
+    flip_far: float
+    worst_patch: float
+    psnr: float
+    ssim: float
+    weak: bool
+    check_seconds: float
+
+
+class Watch:
+    """Starts when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.monotonic(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """(seconds of wall clock, of processor)"""
+        return round(time.monotonic() - self._began, 2), round(time.process_time() - self._cpu, 2)
+
+
+def reported(
+    backend: CloakBackend,
+    order: CloakOrder,
+    laid: Laid,
+    watch: Watch,
+    shifts: dict[str, dict[str, float]] | None = None,
+) -> CloakReport:
+    seconds, cpu_seconds = watch.read()
+    return CloakReport(
+        backend=backend.name,
+        version=backend.version,
+        strength=order.strength,
+        flip=laid.flip,
+        flip_far=laid.flip_far,
+        worst_patch=laid.worst_patch,
+        psnr=laid.psnr,
+        ssim=laid.ssim,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        check_seconds=laid.check_seconds,
+        amplitude=laid.amplitude,
+        flat_cap=strength_named(order.strength).flat_cap,
+        weak=laid.weak,
+        encoders=list(shifts or {}),
+        shifts=shifts or {},
+    )
+
+
+def unit(direction: Plane) -> Plane:
+    """Of root mean square 1."""
+    spread = float(np.sqrt(np.mean(np.square(direction, dtype=np.float64))))
+    return direction / np.float32(spread if spread > 0 else 1)
+
+
+def strength_named(name: str) -> Strength:
+    if name not in STRENGTHS:
+        raise CloakFailed(f"There is no cloak strength {name}.")
+    return STRENGTHS[name]
+
+
+def work_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which a direction is made: the picture's own, at most WORK_SIDE along the longer side."""
+    scale = min(1.0, WORK_SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def check_size(rgb: Pixels) -> None:
+    if min(rgb.shape[:2]) < SMALLEST_SIDE:
+        raise CloakFailed(f"A picture needs at least {SMALLEST_SIDE} pixels on each side to be cloaked.")
+
+
+def luma(rgb: Pixels) -> Plane:
+    """`(height, width)` luminance 0..255, row by row so that no wide copy is made."""
+    out = np.empty(rgb.shape[:2], np.float32)
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    for top in range(0, rgb.shape[0], ROWS):
+        out[top : top + ROWS] = rgb[top : top + ROWS].astype(np.float32) @ weights
+    return out
+
+
+def apply(rgb: Pixels, change: Plane, dither: Plane) -> Pixels:
+    """Add the same change (in levels) to red, green and blue; `dither` 0..1 decides how fractions are rounded."""
+    return np.clip(np.floor(rgb + (change + dither)[..., None]), 0, 255).astype(np.uint8)
+
+
+def bent(direction: Plane, amplitude: float, limit: Plane) -> Plane:
+    """The change in levels: amplitude times direction, bent so that it stays inside the limit everywhere."""
+    out: Plane = np.tanh(np.float32(amplitude) * direction / limit)
+    out *= limit
+    return out
+
+
+class _Window:
+    """Parts of a plane as if it were enlarged or made smaller to the picture's size."""
+
+    def __init__(self, plane: Plane, height: int, width: int) -> None:
+        self._picture = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+        self._tall, self._wide = plane.shape[0] / height, plane.shape[1] / width
+        self._same = plane.shape == (height, width)
+
+    def part(self, top: int, left: int, tall: int, wide: int) -> Plane:
+        if self._same:
+            return np.asarray(self._picture.crop((left, top, left + wide, top + tall)), np.float32)
+        box = (left * self._wide, top * self._tall, (left + wide) * self._wide, (top + tall) * self._tall)
+        box = (*box[:2], min(box[2], self._picture.width), min(box[3], self._picture.height))
+        return np.asarray(self._picture.resize((wide, tall), Image.Resampling.BICUBIC, box=box), np.float32)
+
+
+def lay(rgb: Pixels, direction: Plane, seed: bytes, strength: str, progress: Callable[[float], None]) -> tuple[Pixels, Laid]:
+    """The picture with the direction in it, and what that looks like. Raises CloakFailed when nothing is left of it."""
+    check_size(rgb)
+    wanted = strength_named(strength)
+    height, width, _ = rgb.shape
+    small = work_size(height, width)
+    busy = busyness(luma(rgb), small)
+    waves, calm = _Window(direction, height, width), _Window(busy, height, width)
+    progress(0.1)
+    started = time.process_time()
+    corners = _most_changed(direction, busy, wanted, (height, width))
+    tall, wide = min(TILE, height), min(TILE, width)
+
+    def cut(window: _Window) -> Plane:
+        return np.stack([window.part(y, x, tall, wide) for y, x in corners])
+
+    tiles = np.stack([rgb[y : y + tall, x : x + wide] for y, x in corners])
+    tile_waves, tile_limit = cut(waves), bounds(cut(calm), wanted.flat_cap, wanted.most)
+    dither = generator(seed, "tiles").random(tile_waves.shape, dtype=np.float32)
+
+    def laid_in(amplitude: float) -> Pixels:
+        return apply(tiles, bent(tile_waves, amplitude, tile_limit), dither)
+
+    amplitude, near, far = _search(tiles, laid_in, wanted, lambda share: progress(0.1 + 0.6 * share))
+    seen = laid_in(amplitude)
+    similar = ssim(tiles, seen)
+    check = time.process_time() - started
+    out, squared = np.empty_like(rgb), 0.0
+    random = generator(seed, "dither")
+    for top in range(0, height, ROWS):
+        rows = slice(top, min(height, top + ROWS))
+        many = rows.stop - top
+        limit = bounds(calm.part(top, 0, many, width), wanted.flat_cap, wanted.most)
+        change = bent(waves.part(top, 0, many, width), amplitude, limit)
+        out[rows] = apply(rgb[rows], change, random.random(change.shape, dtype=np.float32))
+        squared += float(((out[rows].astype(np.int16) - rgb[rows]) ** 2).sum(dtype=np.int64))
+        progress(0.7 + 0.3 * rows.stop / height)
+    if squared == 0:
+        raise CloakFailed("The cloak left no trace in this picture.")
+    flip = max(float(near.mean()), float(far.mean()))
+    return out, Laid(
+        amplitude=round(amplitude, 2),
+        flip=round(float(near.mean()), 4),
+        flip_far=round(float(far.mean()), 4),
+        worst_patch=round(float(near.mean((1, 2)).max()), 4),
+        psnr=round(float(10 * np.log10(255**2 / (squared / rgb.size))), 2),
+        ssim=round(similar, 4),
+        weak=flip < WEAK * wanted.flip,
+        check_seconds=round(check, 2),
+    )
+
+
+def lay_all(
+    pictures: Sequence[Pixels], direction: Plane, order: CloakOrder, progress: Callable[[float], None]
+) -> tuple[list[Pixels], Laid]:
+    """The same direction into one picture in several sizes, each as strongly as that size allows; what the first looks like."""
+    made, first = [], None
+    pixels = [rgb.shape[0] * rgb.shape[1] for rgb in pictures]
+    for at, rgb in enumerate(pictures):
+        begun, share = sum(pixels[:at]) / sum(pixels), pixels[at] / sum(pixels)
+
+        def heard(part: float, begun: float = begun, share: float = share) -> None:
+            progress(begun + share * part)
+
+        out, laid = lay(rgb, direction, order.seed, order.strength, heard)
+        made.append(out)
+        first = first or laid
+    assert first is not None  # there is at least one size
+    return made, first
+
+
+def _most_changed(direction: Plane, busy: Plane, wanted: Strength, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Corners of the tiles, in pixels of the picture, on which ꟻLIP will look: those that are changed most.
+
+    By the mean of the change itself, at an ordinary amplitude and the work size: that costs nothing beside ꟻLIP.
+    """
+    height, width = size
+    tall, wide = min(TILE, height), min(TILE, width)
+    rows = np.unique(np.linspace(0, height - tall, max(1, math.ceil(height / tall))).astype(int))
+    columns = np.unique(np.linspace(0, width - wide, max(1, math.ceil(width / wide))).astype(int))
+    corners = [(int(y), int(x)) for y in rows for x in columns]
+    if len(corners) <= TILES:
+        return corners
+    fitting = _Window(direction, *busy.shape).part(0, 0, *busy.shape)
+    change = np.abs(bent(fitting, wanted.typical, bounds(busy, wanted.flat_cap, wanted.most)))
+    sums = np.pad(change.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    scale_y, scale_x = busy.shape[0] / height, busy.shape[1] / width
+
+    def total(corner: tuple[int, int]) -> float:
+        top, left = int(corner[0] * scale_y), int(corner[1] * scale_x)
+        bottom, right = max(top + 1, int((corner[0] + tall) * scale_y)), max(left + 1, int((corner[1] + wide) * scale_x))
+        found = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+        return float(found) / ((bottom - top) * (right - left))
+
+    return sorted(sorted(corners, key=total, reverse=True)[:TILES])
+
+
+def _search(
+    tiles: Pixels, laid_in: Callable[[float], Pixels], wanted: Strength, progress: Callable[[float], None]
+) -> tuple[float, Plane, Plane]:
+    """The largest amplitude that is not seen more than wanted, near and far, by bisection; and ꟻLIP with it, near and far."""
+    references: dict[float, Reference] = {ppd: prepare(tiles, ppd) for ppd in (NEAR, FAR)}
+    low, high = LEAST, wanted.most
+    for step in range(6):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if references[NEAR].flip(laid_in(middle)).mean() <= wanted.flip else (low, middle)
+        progress((step + 1) / 8)
+    # What is in bounds near is in bounds far but for odd pictures; those are taken down until it is.
+    while True:
+        seen = laid_in(low)
+        near, far = references[NEAR].flip(seen), references[FAR].flip(seen)
+        if far.mean() <= wanted.flip or low <= LEAST:
+            progress(1)
+            return low, near, far
+        low = max(LEAST, low * 0.9)
