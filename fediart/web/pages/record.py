@@ -90,7 +90,7 @@ _FIGURES = (
     ("amplitude", "Largest change where the picture is busy, of 255 levels", "{:.1f}"),
     ("flat_cap", "Largest change where it is flat, of 255 levels", "{:.1f}"),
     ("seconds", "Took", "{:.1f} s"),
-    ("cpu_seconds", "Of the processor", "{:.1f} s"),
+    ("cpu_seconds", "Processor time", "{:.1f} s"),
 )
 _AFTER = (("clean", "as it is"), ("jpeg", "after JPEG"), ("half", "at half its size"))
 
