@@ -40,7 +40,6 @@ from tests.test_child import children
 from tests.waiting import until
 from tests.world import a_world
 
-
 PATIENT: dict[str, Any] = {"cloak.backend": NAME}
 
 
