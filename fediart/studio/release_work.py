@@ -244,7 +244,7 @@ async def show_portrait(instance: Instance, image: Image) -> None:
     instance.wake(DELIVERY)
 
 
-HELD = "Not out yet: the cloak found little room in it. What is to be done stands at each such picture."
+HELD = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
 """On a work that came back from waiting with a question. Once that is answered it goes on."""
 
 
