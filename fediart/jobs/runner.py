@@ -93,7 +93,14 @@ def _delivery_crew(instance: Instance, lease: str) -> Crew:
 def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
     async def claim(limit: int) -> Sequence[Any]:
         return await instance.storage.write(
-            leases.claim, jobs, now=instance.clock(), lease=lease, lease_ms=kind.lease_ms, limit=limit, kinds=(name,)
+            leases.claim,
+            jobs,
+            now=instance.clock(),
+            lease=lease,
+            lease_ms=kind.lease_ms,
+            limit=limit,
+            kinds=(name,),
+            in_turn=kind.in_turn,
         )
 
     return Crew(

@@ -24,9 +24,11 @@ def claim(
     lease_ms: int,
     limit: int,
     kinds: tuple[str, ...] = (),
+    in_turn: bool = False,
 ) -> list[Row[Any]]:
     """Take up to `limit` rows that are due, oldest first, and mark them with `lease`.
 
+    `in_turn`: those whose owners' turn it is come first (only jobs have turns).
     Rows of one lane may come together: the caller works them off one after another, in this order.
     """
     due = and_(table.c.run_at <= now, table.c.leased_until <= now)
@@ -42,7 +44,7 @@ def claim(
     chosen = (
         select(table.c.id)
         .where(due, table.c.lane.not_in(busy))
-        .order_by(table.c.run_at, table.c.id)
+        .order_by(*((table.c.turn,) if in_turn else ()), table.c.run_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
