@@ -94,6 +94,10 @@ class Instance:
         """Folder in which a picture is prepared. It outlives a kill and a pause, so that work can go on from there."""
         return self.unfinished / f"cloak-{image_id}"
 
+    def encoders_here(self) -> tuple[tuple[str, Path], ...]:
+        """(name, file) of the encoders that cloaks are steered by. Looks at the disk."""
+        return () if self.config.cloak.backend == "texture" else self.shelf.to_steer_by(self.config.cloak.encoders)
+
     async def stop_render(self, image_id: int) -> None:
         """End the process that prepares a picture, if there is one, and wait until it is gone."""
         task = self.renders.get(image_id)

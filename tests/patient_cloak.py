@@ -28,15 +28,16 @@ def report(**known):
 class Patient:
     name, version = "patient", 1
 
-    def cloak(self, rgb, seed, strength, progress, *more, **others):
+    def cloak(self, pictures, order):
         with (FOLDER / "log").open("a") as log:
-            log.write(f"{rgb.shape[1]} {strength} {os.environ['OMP_NUM_THREADS']}\\n")
-        progress(0.5)
+            log.write(f"{pictures[0].shape[1]} {order.strength} {os.environ['OMP_NUM_THREADS']}\\n")
+        order.progress(0.5)
         while not (FOLDER / "go").exists():
             time.sleep(0.01)
-        out = rgb.copy()
-        out[::2, ::2] ^= 4
-        return out, report(backend="patient", version=1, strength=strength, flip=0.01, weak=(FOLDER / "weak").exists())
+        made = [rgb.copy() for rgb in pictures]
+        for out in made:
+            out[::2, ::2] ^= 4
+        return made, report(backend="patient", version=1, strength=order.strength, flip=0.01, weak=(FOLDER / "weak").exists())
 '''
 
 

@@ -25,7 +25,7 @@ from fediart.errors import BadPicture
 from fediart.instance import Instance, sweep_unfinished
 from fediart.jobs.kinds import KINDS
 from fediart.jobs.runner import running_jobs
-from fediart.media.cloak.texture import STRENGTHS
+from fediart.media.cloak.strengths import STRENGTHS
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.sample import draw_sample
 from fediart.storage import images, jobs, leases, tables, works

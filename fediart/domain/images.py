@@ -81,7 +81,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """`name` is the file's name in the public store; `kind` is public or preview."""
+    """`name` is the file's name in the public store; `kind` is public, large (long side 1,280) or preview (640)."""
 
     image_id: int
     kind: str
@@ -100,3 +100,4 @@ class ShownImage:
     image: Image
     public: Rendition | None
     preview: Rendition | None
+    large: Rendition | None = None

@@ -29,7 +29,9 @@ OPEN_FILES = 64
 MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
 """What Mastodon keeps byte for byte and Pixelfed does not drop."""
 
-PREVIEW_SIDE = 800
+LARGE_SIDE, PREVIEW_SIDE = 1280, 640
+"""Long sides of the smaller copies: for a page of its own, and for a stream of many."""
+
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
 
@@ -175,6 +177,9 @@ def cloaked(pictures: list[Any], original: Path, order: dict[str, Any]) -> tuple
     return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
 
+QUALITY = {"public": 92, "large": 90, "preview": 85}
+
+
 def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
     data = encode(picture, quality)
     path = folder / f"{kind}.jpg"
@@ -191,34 +196,46 @@ def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[st
 
 
 def render(order: dict[str, Any]) -> dict[str, Any]:
-    """All renditions of one picture. Everything that is written is made from the cloaked pixels."""
-    from PIL import Image
-
+    """All renditions of one picture. Everything that is written is made from cloaked pixels, each size cloaked at its own."""
     path, folder = Path(order["original"]), Path(order["out"])
     picture = fitted(decode(path, order["pixels"]), order["purpose"])
-    say(progress=0.2)
+    say(progress=0.1)
+    sizes = {"public": picture, "preview": smaller(picture, PREVIEW_SIDE)}
+    if order["purpose"] == "work" and max(picture.size) > LARGE_SIDE:
+        sizes["large"] = smaller(picture, LARGE_SIDE)
+    if order["purpose"] == "remote":
+        del sizes["public"]
+    width, height = picture.size
+    del picture
     report = None
     if order["cloak"]:
-        picture, report = cloaked(picture, path, order)
-    made = []
-    if order["purpose"] != "remote":
-        made.append(written(picture, folder, "public"))
+        in_order = sorted(sizes, key=lambda kind: -max(sizes[kind].size))
+        made, report = cloaked([sizes[kind] for kind in in_order], path, order)
+        sizes = dict(zip(in_order, made, strict=True))
     say(progress=0.9)
-    preview = picture.copy()
-    preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    made.append(written(preview, folder, "preview", 85))
+    renditions = [written(shown, folder, kind, QUALITY[kind]) for kind, shown in sizes.items()]
     import numpy as np  # not before decoding, which needs all the memory that there is
+    from PIL import Image
 
     from fediart.media import blurhash
 
+    preview = sizes["preview"]
     tiny = preview.resize((32, max(1, min(64, round(32 * preview.height / preview.width)))), Image.Resampling.BOX)
     return {
-        "renditions": made,
+        "renditions": renditions,
         "blurhash": blurhash.encode(np.asarray(tiny)),
         "report": report,
-        "width": picture.width,
-        "height": picture.height,
+        "width": width,
+        "height": height,
     }
+
+
+def smaller(picture: Any, side: int) -> Any:
+    from PIL import Image
+
+    made = picture.copy()
+    made.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return made
 
 
 GREY, TIMES = 128, 8

@@ -25,7 +25,7 @@ class RenderRequest:
 
     `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `memory_mb`: what the process may take.
     `scratch`: a folder that is there again when the same picture is prepared once more after a kill or a pause: whatever
-    the process keeps in it, it may go on from.
+    the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
     """
 
     original_path: Path
@@ -39,11 +39,12 @@ class RenderRequest:
     threads: int = 1
     memory_mb: int = 1024
     scratch: Path | None = None
+    encoders: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A file in `out_dir`. `kind`: public or preview."""
+    """A file in `out_dir`. `kind`: public, large or preview."""
 
     kind: str
     path: Path
@@ -79,6 +80,7 @@ async def render(request: RenderRequest, on_progress: Callable[[float], None]) -
         "threads": request.threads,
         "memory_mb": request.memory_mb,
         "scratch": str(request.scratch) if request.scratch is not None else None,
+        "encoders": [[name, str(path)] for name, path in request.encoders],
     }
     return _result(request, await _ask_child(order, request.threads, on_progress))
 

@@ -34,7 +34,9 @@ def _with_renditions(db: Connection, found: Sequence[Image]) -> list[ShownImage]
     of: dict[int, dict[str, Rendition]] = {}
     for row in db.execute(_RENDITIONS, {"ids": [image.id for image in found]}).all():
         of.setdefault(row[0], {})[row[1]] = Rendition(*row)
-    return [ShownImage(image, of.get(image.id, {}).get("public"), of.get(image.id, {}).get("preview")) for image in found]
+    none: dict[str, Rendition] = {}
+    held = [(image, of.get(image.id, none)) for image in found]
+    return [ShownImage(image, made.get("public"), made.get("preview"), made.get("large")) for image, made in held]
 
 
 def shown_images(db: Connection, ids: Iterable[int]) -> dict[int, ShownImage]:

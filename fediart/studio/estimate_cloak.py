@@ -30,6 +30,8 @@ SAMPLES = ((520, 390), (1200, 840))
 SETTLE_S = 5.0
 """A server that has just started has better things to do."""
 
+AGAIN_S = 300.0
+
 
 def strength_of(instance: Instance, image: Image) -> CloakStrength:
     """What its artist chose, or what the server's settings say."""
@@ -46,9 +48,10 @@ def megapixels(image: Image) -> float:
 
 
 def _key(instance: Instance, strength: CloakStrength) -> str:
-    """Where the times stand. Another backend or number of threads has times of its own."""
+    """Where the times stand. Other encoders, another backend or number of threads have times of their own."""
     cloak = instance.config.cloak
-    return f"cloak_took {cloak.backend[:32]} {strength} {cloak.threads}"
+    encoders = "+".join(sorted(name for name, _ in instance.encoders_here()))
+    return f"cloak_took {cloak.backend[:32]} {encoders[:100]} {strength} {cloak.threads}"
 
 
 def _took(db: Connection, key: str) -> list[Took]:
@@ -113,9 +116,12 @@ async def calibrate(instance: Instance) -> None:
 
 
 async def calibrate_when_settled(instance: Instance) -> None:
-    """For the server, in the background."""
-    await asyncio.sleep(SETTLE_S)
-    await calibrate(instance)
+    """For the server, in the background; again when other encoders have come."""
+    wait = SETTLE_S
+    while True:
+        await asyncio.sleep(wait)
+        await calibrate(instance)
+        wait = AGAIN_S
 
 
 async def _measured(instance: Instance, strength: CloakStrength, width: int, height: int) -> float:
@@ -132,6 +138,7 @@ async def _measured(instance: Instance, strength: CloakStrength, width: int, hei
             out_dir=Path(folder),
             threads=instance.config.cloak.threads,
             memory_mb=instance.config.cloak.memory_mb,
+            encoders=instance.encoders_here(),
         )
         began = time.monotonic()
         await render(request, lambda _share: None)

@@ -39,7 +39,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     account = await instance.storage.read(accounts.account_of_actor, image.actor_id) if image is not None else None
     if image is None or account is None or image.vault_key is None:
         return
-    request = _request(instance, image, account)
+    request = await asyncio.to_thread(_request, instance, image, account)
     is_fresh = await asyncio.to_thread(_prepare_scratch, request)
     began = time.monotonic()
     task = instance.renders[image_id] = asyncio.create_task(render(request, _reporter(instance, image_id)))
@@ -107,6 +107,7 @@ def _request(instance: Instance, image: Image, account: Account) -> RenderReques
         threads=cloak.threads,
         memory_mb=cloak.memory_mb,
         scratch=scratch,
+        encoders=instance.encoders_here(),
     )
 
 
@@ -114,7 +115,8 @@ def _prepare_scratch(request: RenderRequest) -> bool:
     """True when the folder is new. What was begun for another strength or backend is of no use, and goes."""
     folder = request.out_dir
     note = folder / "made-for"
-    wanted = f"{request.backend} {request.strength if request.cloak else 'none'}"
+    encoders = ",".join(name for name, _ in request.encoders)
+    wanted = f"{request.backend} {request.strength if request.cloak else 'none'} {encoders}"
     if note.exists() and note.read_text() == wanted:
         return False
     shutil.rmtree(folder, ignore_errors=True)
@@ -265,7 +267,7 @@ async def release_work(instance: Instance, work_id: int) -> None:
     named: list[tuple[int, list[Rendition]]] = []
     if work.visibility.is_open:
         for shown in pictures:
-            held = [rendition for rendition in (shown.public, shown.preview) if rendition is not None]
+            held = [rendition for rendition in (shown.public, shown.large, shown.preview) if rendition is not None]
             named.append((shown.image.id, await asyncio.to_thread(_open_names, instance, held)))
     unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
     await discard(instance, unused, [])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fediart.errors import BadEncoder, CloakFailed
+from fediart.media.cloak.catalogue import CATALOGUE
 from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layers, layers_of
 from fediart.media.cloak.onnx_format import Model
 from fediart.media.cloak.weights import read_weights
@@ -248,8 +249,9 @@ class Encoder:
 
     @classmethod
     def load(cls, name: str, path: Path, threads: int = 1) -> Encoder:
-        """Raises BadEncoder for a file that is none, CloakFailed where encoders cannot run."""
-        return cls(name, layers_of(read_weights(path)), threads)
+        """Raises BadEncoder for a file that is none, or not the one that the catalogue knows by this name."""
+        known = CATALOGUE.get(name)
+        return cls(name, layers_of(read_weights(path, known.sha256 if known else None)), threads)
 
     def _session(self, which: str) -> Any:
         if which not in self._sessions:

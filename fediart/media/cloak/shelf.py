@@ -50,6 +50,7 @@ class Shelf:
         self.folder = folder
         self.catalogue = catalogue
         self._told: set[str] = set()
+        self._looked: dict[Path, tuple[tuple[int, int], HeldEncoder | None]] = {}
 
     def survey(self) -> tuple[list[HeldEncoder], list[Impostor]]:
         """What lies here, by name. Every file is hashed: a few milliseconds each."""
@@ -124,6 +125,26 @@ class Shelf:
 
     def _known(self, sha256: str) -> Encoder | None:
         return next((encoder for encoder in self.catalogue.values() if encoder.sha256 == sha256), None)
+
+    def to_steer_by(self, names: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+        """(name, file) of those named that are here, in that order, and of those that somebody added without the catalogue.
+
+        A file that was looked at before and has its time and size still is not hashed again: whoever opens it does that.
+        """
+        paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        here: dict[str, Path] = {}
+        for path in paths:
+            if path.suffix not in SUFFIXES or path.name.startswith("."):
+                continue
+            status = path.stat()
+            mark = status.st_mtime_ns, status.st_size
+            if path not in self._looked or self._looked[path][0] != mark:
+                self._looked[path] = mark, self._held(path)
+            found = self._looked[path][1]
+            if found is not None:
+                here[found.name] = path
+        wanted = [name for name in names if name in here] + [name for name in here if name not in self.catalogue]
+        return tuple((name, here[name]) for name in wanted)
 
     def _held(self, path: Path) -> HeldEncoder | None:
         """None when the file is not what its name says."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fediart.errors import CloakFailed
+from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
 from fediart.media.cloak.encoders import Encoder
@@ -18,7 +18,7 @@ from fediart.media.cloak.optimise import Plan, away_from, compressed, planned
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
-PLANS = {"light": Plan(8, 300), "standard": Plan(8, 300), "strong": Plan(12, 1300)}
+PLANS = {"light": Plan(8, 300), "standard": Plan(10, 400), "strong": Plan(12, 1300)}
 SEEN_SIDE = 512
 """Long side at which a trainer is supposed to see the picture, for the record."""
 
@@ -36,7 +36,7 @@ class SteeredCloak:
         wanted = strength_named(order.strength)
         if not order.encoders:
             raise CloakFailed("There are no encoders here to steer the cloak by.")
-        encoders = [Encoder.load(name, path, order.threads) for name, path in order.encoders]
+        encoders = _readable(order)
         tall, wide = work_size(*rgb.shape[:2])
         small = _resized(rgb, tall, wide)
         start = unit(texture(tall, wide, order.seed))
@@ -48,6 +48,19 @@ class SteeredCloak:
         shifts = {encoder.name: shifts_of(encoder, rgb, made[0]) for encoder in encoders}
         order.progress(1.0)
         return made, reported(self, order, laid, watch, shifts)
+
+
+def _readable(order: CloakOrder) -> list[Encoder]:
+    """Those that can be read. One that cannot does not stop the others: the report says which were used."""
+    found, problem = [], None
+    for name, path in order.encoders:
+        try:
+            found.append(Encoder.load(name, path, order.threads))
+        except BadEncoder as this:
+            problem = this
+    if not found:
+        raise CloakFailed("No encoder here can be used.", detail=problem.message if problem else None)
+    return found
 
 
 def _resized(rgb: Pixels, height: int, width: int) -> Pixels:
