@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fediart.media.cloak.budget import bounds, busyness
 from fediart.media.cloak.encoders import Encoder
-from fediart.media.cloak.laying import bent, luma, unit, work_size
+from fediart.media.cloak.laying import bounded, luma, unit, work_size
 from fediart.media.cloak.optimise import Plan, away_from, planned
 from fediart.media.cloak.steered import PLANS
 from fediart.media.cloak.strengths import Strength
@@ -31,7 +31,7 @@ class Change:
     def at(self, amplitude: float) -> F:
         if self.limit is None:
             return np.float32(amplitude) * self.plane
-        return bent(self.plane, amplitude, self.limit)
+        return bounded(self.plane, amplitude, self.limit)
 
 
 def control(name: str, rgb: Pixels, random: np.random.Generator) -> Change:

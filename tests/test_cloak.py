@@ -16,7 +16,7 @@ from fediart.media.cloak.laying import apply, unit
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.strengths import STRENGTHS
 from fediart.media.cloak.texture import TextureCloak
-from fediart.media.cloak.textures import LONGEST, SHORTEST, WORK_SIDE, generator, texture
+from fediart.media.cloak.textures import LONGEST, SHORTEST, SMALL_SIDE, WORK_SIDE, generator, texture
 from tests.cloak_trial import (
     SIZE,
     TRIED,
@@ -193,7 +193,7 @@ def test_on_a_flat_page_the_texture_is_what_was_drawn_and_no_steps_are_seen() ->
     rgb = np.full((480, 640, 3), 128, np.uint8)
     out, report = cloak(rgb)
     cap = np.float32(STRENGTHS["standard"].flat_cap)
-    drawn = cap * np.tanh(np.float32(report.amplitude) * unit(texture(480, 640, seed(1))) / cap)
+    drawn = np.clip(np.float32(report.amplitude) * unit(texture(480, 640, seed(1))), -cap, cap)
     rest = out[..., 0] - 128.0 - drawn
     assert abs(rest.mean()) < 0.01
     assert abs(float((rest * drawn).mean())) < 0.01
@@ -241,7 +241,7 @@ def _spectrum(plane: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 @pytest.mark.parametrize("width", [400, 1024, 2048])
 def test_the_texture_has_its_band_at_the_size_that_trainers_see_and_no_direction(width: int) -> None:
     plane = texture(width * 3 // 4, width, seed(width))
-    unit = max(1.0, width / WORK_SIDE)
+    unit = max(SMALL_SIDE, width) / WORK_SIDE
     energy, wave, direction = _spectrum(plane)
     inside = (wave > SHORTEST / 1.3 * unit) & (wave < LONGEST * 1.3 * unit)
     assert energy[inside].sum() > 0.93 * energy.sum()

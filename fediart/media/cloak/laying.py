@@ -124,11 +124,10 @@ def apply(rgb: Pixels, change: Plane, dither: Plane) -> Pixels:
     return np.clip(np.floor(rgb + (change + dither)[..., None]), 0, 255).astype(np.uint8)
 
 
-def bent(direction: Plane, amplitude: float, limit: Plane) -> Plane:
-    """The change in levels: amplitude times direction, bent so that it stays inside the limit everywhere."""
-    out: Plane = np.tanh(np.float32(amplitude) * direction / limit)
-    out *= limit
-    return out
+def bounded(direction: Plane, amplitude: float, limit: Plane) -> Plane:
+    """The change in levels: amplitude times direction, cut off where it would pass the limit."""
+    out: Plane = np.float32(amplitude) * direction
+    return np.clip(out, -limit, limit, out=out)
 
 
 class _Window:
@@ -168,7 +167,7 @@ def lay(rgb: Pixels, direction: Plane, seed: bytes, strength: str, progress: Cal
     dither = generator(seed, "tiles").random(tile_waves.shape, dtype=np.float32)
 
     def laid_in(amplitude: float) -> Pixels:
-        return apply(tiles, bent(tile_waves, amplitude, tile_limit), dither)
+        return apply(tiles, bounded(tile_waves, amplitude, tile_limit), dither)
 
     amplitude, near, far = _search(tiles, laid_in, wanted, lambda share: progress(0.1 + 0.6 * share))
     seen = laid_in(amplitude)
@@ -180,7 +179,7 @@ def lay(rgb: Pixels, direction: Plane, seed: bytes, strength: str, progress: Cal
         rows = slice(top, min(height, top + ROWS))
         many = rows.stop - top
         limit = bounds(calm.part(top, 0, many, width), wanted.flat_cap, wanted.most)
-        change = bent(waves.part(top, 0, many, width), amplitude, limit)
+        change = bounded(waves.part(top, 0, many, width), amplitude, limit)
         out[rows] = apply(rgb[rows], change, random.random(change.shape, dtype=np.float32))
         squared += float(((out[rows].astype(np.int16) - rgb[rows]) ** 2).sum(dtype=np.int64))
         progress(0.7 + 0.3 * rows.stop / height)
@@ -231,7 +230,7 @@ def _most_changed(direction: Plane, busy: Plane, wanted: Strength, size: tuple[i
     if len(corners) <= TILES:
         return corners
     fitting = _Window(direction, *busy.shape).part(0, 0, *busy.shape)
-    change = np.abs(bent(fitting, wanted.typical, bounds(busy, wanted.flat_cap, wanted.most)))
+    change = np.abs(bounded(fitting, wanted.typical, bounds(busy, wanted.flat_cap, wanted.most)))
     sums = np.pad(change.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     scale_y, scale_x = busy.shape[0] / height, busy.shape[1] / width
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from fediart.media.cloak.backend import Pixels
 from fediart.media.cloak.encoders import Encoder
-from fediart.media.cloak.laying import bent, unit
+from fediart.media.cloak.laying import bounded, unit
 from fediart.media.cloak.textures import Plane, enlarged
 
 F = NDArray[np.float32]
@@ -256,10 +256,10 @@ def away_from(
     if change is None:
         change = np.float32(START * typical) * start
     for at in range(begun, len(steps)):
-        bounded, quality = bent(change, 1.0, limit), JPEGS[at % len(JPEGS)]
+        inside, quality = bounded(change, 1.0, limit), JPEGS[at % len(JPEGS)]
         total = np.zeros_like(change)
         for look in steps[at]:
-            total += np.float32(look.weight) * looker.gradient(look, bounded, quality)
+            total += np.float32(look.weight) * looker.gradient(look, inside, quality)
         length = FIRST + (LAST - FIRST) * at / max(1, len(steps) - 1)
         change = unit(change + np.float32(length * typical) * _evened(unit(total))) * np.float32(typical)
         _save(saved, at + 1, change)

@@ -23,8 +23,8 @@ SHORTEST, LONGEST = 12.0, 20.0
 encoders as far at half size, after JPEG and after a denoiser together. Longer waves lived through the denoiser better
 still, but the eye takes them for blotches, which ꟻLIP does not count."""
 
-SMALL_SIDE = 512
-"""Trainers do not make pictures smaller than this; so what is smaller gets no shorter waves."""
+SMALL_SIDE = 768
+"""Smaller pictures get the waves of this size. Shorter ones did not come through half size and a denoiser together."""
 
 SQUASH = 0.8
 """How hard tanh squashes the waves: it bounds the peaks, and flattens them into something like the grain of paper."""
