@@ -22,7 +22,11 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`problem` says why it failed, in words for its artist. `secret_names`: the files' names are random."""
+    """`problem` says why it failed, in words for its artist. `secret_names`: the files' names are random.
+
+    `cloak_method`: by which method it was to be cloaked when it was last rendered (`domain/cloaks`). What came of it
+    stands in `cloak_report`.
+    """
 
     id: int
     actor_id: int
@@ -48,11 +52,15 @@ class Image:
     original_sha256: str | None
     remote_url: str | None
     created_at: int
+    cloak_method: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """`name` is the file's name in the public store; `kind` is public or preview."""
+    """`name` is the file's name in the public store; `kind` is public or preview.
+
+    A row's kind can also be "next public" or "next preview": made, and not shown yet.
+    """
 
     image_id: int
     kind: str
@@ -71,3 +79,8 @@ class ShownImage:
     image: Image
     public: Rendition | None
     preview: Rendition | None
+
+
+def is_secret_name(name: str) -> bool:
+    """Is this a random name of the public store, of a picture that is not open to everyone? `media/files` makes them."""
+    return name.startswith("p/")

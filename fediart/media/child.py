@@ -31,11 +31,11 @@ PREVIEW_SIDE = 800
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
 
-def limit_self() -> None:
-    """At most 1 GB, bounded processor time, low priority, and an end together with the parent."""
+def limit_self(patient: bool = False) -> None:
+    """At most 1 GB, bounded processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     import resource
 
-    os.nice(10)
+    os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         _limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
@@ -210,7 +210,7 @@ def render(order: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self()
+    limit_self(order.get("patient", False))
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed
 

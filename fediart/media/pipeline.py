@@ -23,7 +23,7 @@ _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREAD
 class RenderRequest:
     """`purpose`: work, avatar, header, or remote (another server's picture: only a preview, never cloaked).
 
-    `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files.
+    `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `patient`: nobody waits for this one.
     """
 
     original_path: Path
@@ -34,6 +34,7 @@ class RenderRequest:
     backend: str
     out_dir: Path
     pixels: int = 50_000_000
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ async def _converse(
         "backend": request.backend,
         "out": str(request.out_dir),
         "pixels": request.pixels,
+        "patient": request.patient,
     }
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         child.stdin.write(json.dumps(order).encode() + b"\n")

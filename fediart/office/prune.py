@@ -1,11 +1,16 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes."""
+"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes.
+
+And files that nothing shows any more, where whoever took them out of use did not come to remove them.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 from sqlalchemy import Connection
 
 from fediart.instance import Instance
-from fediart.storage import accounts, arrivals, timelines, works
+from fediart.storage import accounts, arrivals, files, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -16,6 +21,14 @@ async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
+    await discard_retired(instance)
+
+
+async def discard_retired(instance: Instance) -> None:
+    """Also at a start: a process that was killed may have left a file that must not be had any more."""
+    while names := await instance.storage.read(files.to_be_discarded, 500):
+        await asyncio.to_thread(instance.files.discard_all, names)
+        await instance.storage.write(files.are_discarded, names)
 
 
 def _forget(db: Connection, now: int, base_url: str) -> None:

@@ -6,12 +6,9 @@ If a picture cannot be cloaked its work goes back to being a draft. Nothing uncl
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -21,10 +18,10 @@ from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
-from fediart.media.pipeline import Rendered, RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
-from fediart.storage import accounts, actors, images, jobs, notifications, works
+from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
+from fediart.studio.render_image import Made, put_files, rendered
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -35,29 +32,15 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is None or image.state in (ImageState.READY, ImageState.FAILED) or image.vault_key is None:
         return
-    account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
-    if account is None:
+    if await instance.storage.read(accounts.account_of_actor, image.actor_id) is None:
         return
     await instance.storage.write(images.change_image, image_id, state=ImageState.CLOAKING, progress=0.0)
-    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
-        request = RenderRequest(
-            original_path=instance.vault.path(image.vault_key),
-            purpose=image.purpose.value,
-            cloak=image.cloak,
-            secret=account.cloak_secret,
-            strength=instance.config.cloak.strength,
-            backend=instance.config.cloak.backend,
-            out_dir=Path(folder),
-        )
-        try:
-            result = await render(request, _reporter(instance, image_id))
-        except BadInput as problem:
-            await _fail(instance, image, problem.message, problem.detail)
-        except CloakFailed as problem:
-            await _fail(instance, image, problem.message, problem.detail)
-        else:
-            await _keep(instance, image, result)
-    instance.wake("release")
+    try:
+        async with rendered(instance, image, _reporter(instance, image_id)) as made:
+            await _keep(instance, image, made)
+    except (BadInput, CloakFailed) as problem:
+        await _fail(instance, image, problem.message, problem.detail)
+    instance.wake("release", "recloak")
 
 
 async def give_up_image(instance: Instance, image_id: int) -> None:
@@ -107,48 +90,23 @@ def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
         works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=f"{image.original_name}: {message}")
 
 
-async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
+async def _keep(instance: Instance, image: Image, made: Made) -> None:
     """Files first, then the row: what a row names is on disk."""
-    made = await asyncio.to_thread(_store, instance, image, result.renditions)
-    report = msgspec.json.encode(result.report).decode() if result.report is not None else None
-    if image.cloak and report is None:
-        raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
-    unused = await instance.storage.write(
-        _put_ready, image.id, made, result.width, result.height, result.blurhash, report, instance.clock()
-    )
+    kept = await put_files(instance, image, made)
+    unused = await instance.storage.write(_put_ready, image.id, kept, made.facts, instance.clock())
     await discard(instance, unused, [])
     log.info("image.ready", image=image.id, cloaked=image.cloak)
     if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
         await show_portrait(instance, image)
 
 
-def _store(instance: Instance, image: Image, rendered: tuple[Rendered, ...]) -> list[Rendition]:
-    made = []
-    for item in rendered:
-        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
-        made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
-    return made
-
-
-def _put_ready(
-    db: Connection, image_id: int, made: list[Rendition], width: int, height: int, blurhash: str, report: str | None, now: int
-) -> list[str]:
+def _put_ready(db: Connection, image_id: int, made: list[Rendition], facts: dict[str, Any], now: int) -> list[str]:
     image = images.image_by_id(db, image_id)
     if image is None or image.state == ImageState.WAITING:
         # It was taken away, or its cloak was switched, while it was rendered: these files are nobody's.
         return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
     unused = images.put_renditions(db, image_id, made)
-    images.change_image(
-        db,
-        image_id,
-        state=ImageState.READY,
-        progress=1.0,
-        problem="",
-        width=width,
-        height=height,
-        blurhash=blurhash,
-        cloak_report=report,
-    )
+    images.change_image(db, image_id, state=ImageState.READY, progress=1.0, problem="", **facts)
     if image.work_id is not None:
         work = works.work_by_id(db, image.work_id)
         if work is not None and work.state == WorkState.WAITING:
@@ -167,7 +125,11 @@ async def show_portrait(instance: Instance, image: Image) -> None:
         old = getattr(actor, column)
         actors.change_actor(db, actor.id, **{column: image.id})
         announce_actor(db, instance.identifiers, actor.id, now)
-        return images.drop_images(db, [old]) if old not in (None, image.id) else ([], [])
+        if old in (None, image.id):
+            return [], []
+        names, keys = images.drop_images(db, [old])
+        files.retire(db, names, now)
+        return names, keys
 
     names, keys = await instance.storage.write(act, instance.clock())
     await discard(instance, names, keys)

@@ -47,6 +47,7 @@ def page_routes() -> list[Route]:
         Route("/tags/{tag}", works.tagged),
         Route("/settings/profile", settings.profile, methods=both),
         Route("/settings/password", settings.password, methods=both),
+        Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),
