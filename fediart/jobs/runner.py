@@ -130,6 +130,7 @@ async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane
             break
     if done:
         await instance.storage.write(leases.finish, jobs, done, lease=lease)
+        instance.wake(*(other for other, waiting in KINDS.items() if name in waiting.after))
 
 
 async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> bool:

@@ -217,6 +217,8 @@ async def _end_turn(instance: Instance, turn: Turn, state: TurnState, problem: s
 
 def _put_end(db: Connection, turn: Turn, state: TurnState, problem: str, now: int) -> None:
     if _is_on(db, turn.redo_id):
+        if images.image_by_id(db, turn.image_id) is None:
+            state, problem = TurnState.DROPPED, ""  # it was withdrawn while it was in hand: that explains all
         redos.end_turn(db, turn.redo_id, [turn.image_id], state, problem=problem)
         _go_on(db, turn.redo_id, now)
 
@@ -242,9 +244,7 @@ def _put_same(db: Connection, turn: Turn, facts: dict[str, Any], now: int) -> No
 
 def _put_staged(db: Connection, turn: Turn, new: Sequence[Rendition], facts: dict[str, Any], now: int) -> list[str]:
     if not _is_on(db, turn.redo_id) or images.image_by_id(db, turn.image_id) is None:
-        if _is_on(db, turn.redo_id):
-            redos.end_turn(db, turn.redo_id, [turn.image_id], TurnState.DROPPED)
-            _go_on(db, turn.redo_id, now)
+        _put_end(db, turn, TurnState.DROPPED, "", now)
         return [rendition.name for rendition in new if not images.name_is_used(db, rendition.name)]
     unused = images.stage_renditions(db, turn.image_id, new)
     redos.end_turn(db, turn.redo_id, [turn.image_id], TurnState.STAGED, result=json.dumps(facts))

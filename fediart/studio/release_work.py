@@ -40,7 +40,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
             await _keep(instance, image, made)
     except (BadInput, CloakFailed) as problem:
         await _fail(instance, image, problem.message, problem.detail)
-    instance.wake("release", "recloak")
+    instance.wake("release")
 
 
 async def give_up_image(instance: Instance, image_id: int) -> None:
