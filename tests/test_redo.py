@@ -46,6 +46,7 @@ from tests.commands import run_command, run_commands
 from tests.far_hosts import far_hosts
 from tests.far_server import a_far_server, artist_uri, settled
 from tests.people import people_of
+from tests.postgres import Postgres
 from tests.servers import Keeper, running, wait_for
 from tests.waiting import until
 from tests.world import World, a_world
@@ -142,9 +143,10 @@ async def said(instance: Instance, kind: str) -> list[dict[str, Any]]:
 
 async def assert_files_are_those_of_rows(instance: Instance) -> None:
     """Nothing is missing in the public store, and nothing lies about."""
-    held = await instance.storage.read(lambda db: set(db.execute(select(renditions.c.name)).scalars()))
+    held = await instance.storage.read(lambda db: db.execute(select(renditions.c.kind, renditions.c.name)).all())
     root = instance.data / "media"
-    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == held
+    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {name for _, name in held}
+    assert {kind for kind, _ in held} <= {"public", "preview"}, "what was staged is shown, or gone"
 
 
 # ------------------------------------------------------------------------------------------------------ a whole run
@@ -254,6 +256,26 @@ async def test_a_run_over_one_artist_leaves_the_others_alone_and_one_over_all_ta
         await assert_files_are_those_of_rows(world.instance)
 
 
+@pytest.mark.anyio
+async def test_a_run_goes_the_same_way_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    at: dict[str, Any] = {"storage.database": postgres.new_database()}
+    async with a_world(tmp_path, **OLD, **at) as world:
+        media = await world.upload(ORIGINALS[0])
+        work = (await world.client.post("/api/v1/statuses", json={"status": "open", "media_ids": [media["id"]]})).json()
+        await settled(world)
+        old = await names(world.instance, int(work["id"]))
+    async with a_world(tmp_path, **at) as world:
+        redo = await started(world.instance, world.artist.actor_id)
+        await settled(world)
+        assert (await now_of(world.instance, redo)).redone == 1
+        assert [await status(world, name) for name in old] == [410] * 2
+        assert await start_redo(world.instance, None) is None
+        everybodys = await started(world.instance, every=True)
+        assert await stop_redo(world.instance, everybodys.id)
+        await settled(world)
+        await assert_files_are_those_of_rows(world.instance)
+
+
 # -------------------------------------------------------------------------------------------- what may come in between
 
 
@@ -290,7 +312,11 @@ def niceness() -> list[int]:
 
 
 @pytest.mark.anyio
-async def test_a_picture_in_hand_has_the_lowest_priority_and_is_let_go_when_its_run_is_stopped(folder: Path) -> None:
+async def test_a_picture_in_hand_has_the_lowest_priority_and_is_let_go_when_its_run_is_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redo_cloaks, "LOOK_S", 0.01)
+    monkeypatch.setattr(redo_cloaks, "_stage", None)  # nothing comes of it, so that none is asked to keep it
     async with a_world(folder) as world:
         redo = await started(world.instance)
         await until(lambda: 19 in niceness())
