@@ -24,8 +24,7 @@ class Purpose(StrEnum):
 class Image:
     """`problem` says why it failed, in words for its artist. `secret_names`: the files' names are random.
 
-    `cloak_method`: by which method it was to be cloaked when it was last rendered (`domain/cloaks`). What came of it
-    stands in `cloak_report`.
+    `cloak_method`: by which it was cloaked (`domain/cloaks`), to be asked for; None: not at all, or not yet.
     """
 
     id: int

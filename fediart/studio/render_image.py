@@ -23,21 +23,30 @@ from fediart.storage import accounts
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Files in a folder that will go, and by which method they were to be cloaked (None: not at all)."""
+    """Files in a folder that will go. `strength` is the one that was asked for."""
 
     result: RenderResult
-    method: CloakMethod | None
+    strength: str
+
+    @property
+    def method(self) -> CloakMethod | None:
+        """As its report says; None: it is not cloaked.
+
+        But for the strength: a picture that could take less than was asked for would not take more the next time.
+        """
+        report = self.result.report
+        return CloakMethod(report.backend, report.version, self.strength) if report is not None else None
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the image's row says of it."""
-        report = msgspec.json.encode(self.result.report).decode() if self.result.report is not None else None
+        report, method = self.result.report, self.method
         return {
             "width": self.result.width,
             "height": self.result.height,
             "blurhash": self.result.blurhash,
-            "cloak_report": report,
-            "cloak_method": str(self.method) if self.method is not None else None,
+            "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
+            "cloak_method": str(method) if method is not None else None,
         }
 
 
@@ -58,14 +67,14 @@ async def rendered(
     account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
     if account is None or image.vault_key is None:
         raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
-    method = present_method(instance) if image.cloak else None
+    strength = instance.config.cloak.strength
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
         request = RenderRequest(
             original_path=instance.vault.path(image.vault_key),
             purpose=image.purpose.value,
             cloak=image.cloak,
             secret=account.cloak_secret,
-            strength=instance.config.cloak.strength,
+            strength=strength,
             backend=instance.config.cloak.backend,
             out_dir=Path(folder),
             patient=patient,
@@ -73,7 +82,7 @@ async def rendered(
         result = await render(request, on_progress)
         if image.cloak and result.report is None:
             raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
-        yield Made(result, method)
+        yield Made(result, strength)
 
 
 async def put_files(instance: Instance, image: Image, made: Made) -> list[Rendition]:
