@@ -1,6 +1,6 @@
 """Old works are cloaked again: told once to those who follow, whole whatever happens meanwhile, and behind new works.
 
-An older method is made as it is in life: the pictures were cloaked at another strength than the settings say now.
+The older method is a cloak of its own, an installed package, which the settings named before.
 """
 
 from __future__ import annotations
@@ -53,19 +53,47 @@ from tests.world import World, a_world
 
 LONG = os.environ.get("FEDIART_LONG") == "1"
 SEED = int(os.environ.get("FEDIART_SEED") or time.time_ns() % 1_000_000)
-OLD: dict[str, Any] = {"cloak.strength": "light"}
+OLD: dict[str, Any] = {"cloak.backend": "older"}
+OLDER = '''
+from dataclasses import replace
+
+from fediart.media.cloak.texture import TextureCloak
+
+
+class Older:
+    """Lighter than the one that came after it."""
+
+    name, version = "older", 1
+
+    def cloak(self, rgb, seed, strength, progress):
+        pixels, report = TextureCloak().cloak(rgb, seed, "light", progress)
+        return pixels, replace(report, backend="older", strength=strength)
+'''
 PRESENT = "texture 1 standard"
 ORIGINALS = [draw_sample(96, 64, seed=seed) for seed in range(4)]
 
 
 @dataclass(frozen=True)
 class Past:
-    """A world's folder from when cloaks were lighter: an open work of two pictures, one for followers, one without a cloak."""
+    """A world's folder from when cloaks were older: an open work of two pictures, one for followers, one without a cloak."""
 
     folder: Path
     open: int
     private: int
     bare: int
+
+
+@pytest.fixture(scope="module", autouse=True)
+def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    package = tmp_path_factory.mktemp("older")
+    about = package / "older_cloak-1.dist-info"
+    about.mkdir()
+    (package / "older_cloak.py").write_text(OLDER)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: older-cloak\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[fediart.cloaks]\nolder = older_cloak:Older\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(package))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +240,7 @@ async def test_what_is_served_afterwards_is_cloaked_by_the_present_method_and_it
                 np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float64)
                 for data in (ORIGINALS[number], before[2 * number].content, served)
             )
-            assert np.abs(newer - original).mean() > np.abs(older - original).mean() > 0.3, "standard is more than light"
+            assert np.abs(newer - original).mean() > np.abs(older - original).mean() > 0.3, "the older one is lighter"
             assert np.abs(newer - original).mean() < 8, "and still the picture"
 
 
@@ -605,7 +633,7 @@ async def test_pictures_from_before_there_was_a_record_of_methods_get_it_from_th
     assert await migrate.migrate(database_url("", folder))
     with sqlite3.connect(folder / "fediart.sqlite") as db:
         assert db.execute("SELECT id, cloak_method FROM images ORDER BY id").fetchall() == before
-    assert Counter(method for _, method in before) == {"texture 1 light": 3, None: 1}
+    assert Counter(method for _, method in before) == {"older 1 standard": 3, None: 1}
 
 
 # -------------------------------------------------------------------------------------------------------------- killed
@@ -613,10 +641,10 @@ async def test_pictures_from_before_there_was_a_record_of_methods_get_it_from_th
 
 @pytest.fixture
 def artist(tmp_path: Path) -> Iterator[Keeper]:
-    """Somebody whose server cloaks lightly."""
+    """Somebody whose server cloaks as it did before."""
     keeper = Keeper(tmp_path / "ours")
     with (keeper.side.data / "config.toml").open("a") as settings:
-        settings.write('cloak.strength = "light"\n')
+        settings.write('cloak.backend = "older"\n')
     with running(keeper):
         yield keeper
 
@@ -654,7 +682,7 @@ def test_a_run_that_is_killed_again_and_again_goes_on_and_ends_whole(artist: Kee
         assert len(old) == 4 * count
         artist.stop()
         settings = artist.side.data / "config.toml"
-        settings.write_text(settings.read_text().replace('"light"', '"strong"'))
+        settings.write_text(settings.read_text().replace('"older"', '"texture"'))
         assert "To be cloaked again" in run_command("cloak", "redo", "--data", str(artist.side.data)).told
         far.received.clear()
         artist.start()
@@ -674,7 +702,7 @@ def test_a_run_that_is_killed_again_and_again_goes_on_and_ends_whole(artist: Kee
         new = set(asked(artist, "SELECT name FROM renditions"))
         assert new.isdisjoint(old)
         assert on_disk() == new
-        assert set(asked(artist, "SELECT cloak_method FROM images")) == {"texture 1 strong"}
+        assert set(asked(artist, "SELECT cloak_method FROM images")) == {PRESENT}
         assert asked(artist, "SELECT state || redone FROM redos") == [f"done{2 * count}"]
         assert set(asked(artist, "SELECT name FROM retired_files")) == old
         told = [item.document for item in far.received]
