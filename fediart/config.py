@@ -53,6 +53,8 @@ class CloakSettings(msgspec.Struct, frozen=True, kw_only=True):
     strength: str = "standard"
     fetch_encoders: bool = True
     encoders: list[str] = msgspec.field(default_factory=lambda: ["taesdxl", "taef1", "taew2_1", "taef2"])
+    threads: int = 1
+    memory_mb: int = 1_024
 
 
 class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +245,10 @@ def _check_choices(config: Config) -> None:
 
 
 def _check_sizes(config: Config) -> None:
+    if not 1 <= config.cloak.threads <= 256:
+        raise ConfigError("cloak.threads must be between 1 and 256.")
+    if config.cloak.memory_mb < 256:
+        raise ConfigError("cloak.memory_mb must be at least 256: less does not even open a picture.")
     for key in MediaSettings.__struct_fields__:
         if getattr(config.media, key) < 1:
             raise ConfigError(f"media.{key} must be at least 1.")

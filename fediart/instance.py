@@ -10,11 +10,14 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fediart import __version__
 from fediart.activitypub.identifiers import Identifiers
@@ -33,7 +36,7 @@ from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.signers import Signers
-from fediart.storage import actors, leases, settings
+from fediart.storage import actors, images, leases, settings
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
 from fediart.storage.tables import deliveries, jobs
@@ -62,6 +65,10 @@ class Instance:
     """One for each crew of the runner of jobs."""
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     signers: Signers = field(default_factory=Signers)
+    renders: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
+    """The pictures that are being prepared now, by id."""
+    comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One comparison is made at a time: each takes a processor for a second or two."""
     accepted_at: float = -1.0
     """When an inbox took its last activity, on the monotonic clock."""
 
@@ -80,8 +87,19 @@ class Instance:
 
     @property
     def unfinished(self) -> Path:
-        """Folder for files in the making. What is found there at a start is nobody's."""
+        """Folder for files in the making. What is found there at a start is nobody's, but for scratch folders."""
         return self.data / "unfinished"
+
+    def scratch(self, image_id: int) -> Path:
+        """Folder in which a picture is prepared. It outlives a kill and a pause, so that work can go on from there."""
+        return self.unfinished / f"cloak-{image_id}"
+
+    async def stop_render(self, image_id: int) -> None:
+        """End the process that prepares a picture, if there is one, and wait until it is gone."""
+        task = self.renders.get(image_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
     @property
     def seeker(self) -> Seeker:
@@ -200,9 +218,43 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
 async def release_leases(instance: Instance) -> None:
     """At the start of the one process that works off jobs here: what was in hand when it ended is free again.
 
-    Its files in the making go: each is made anew.
+    Its files in the making go, each is made anew; but a picture is gone on with from what its scratch folder holds.
     """
-    await asyncio.to_thread(shutil.rmtree, instance.unfinished, ignore_errors=True)
-    await asyncio.to_thread(instance.unfinished.mkdir, mode=0o700, exist_ok=True)
+    wanted = await instance.storage.read(images.unfinished_ids)
+    await asyncio.to_thread(_sweep, instance.unfinished, wanted)
     await instance.storage.write(leases.release_all, jobs)
     await instance.storage.write(leases.release_all, deliveries)
+
+
+_SCRATCH = re.compile(r"cloak-(\d+)")
+
+
+def _sweep(folder: Path, wanted: set[int]) -> None:
+    """Remove all but the scratch folders of these pictures."""
+    for path in folder.iterdir() if folder.exists() else ():
+        held = _SCRATCH.fullmatch(path.name)
+        if held is None or int(held[1]) not in wanted:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+COMPARISON_MS = 3600 * 1000
+"""So long what was made to look at a cloak is kept, should it be looked at again."""
+
+
+async def sweep_unfinished(instance: Instance) -> None:
+    """Remove the scratch folders of pictures that are gone or ready, and old comparisons."""
+    wanted = await instance.storage.read(images.unfinished_ids) | set(instance.renders)
+    before = time.time() - COMPARISON_MS / 1000
+
+    def sweep() -> None:
+        for path in instance.unfinished.iterdir():
+            held = _SCRATCH.fullmatch(path.name)
+            is_old = path.name.startswith("compared-") and path.stat().st_mtime < before
+            if is_old or (held is not None and int(held[1]) not in wanted):
+                shutil.rmtree(path, ignore_errors=True)
+
+    await asyncio.to_thread(sweep)

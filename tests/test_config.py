@@ -147,6 +147,8 @@ def _refusal(tmp_path: Path, text: str | bytes) -> str:
         ("[log]\nlevel = 'loud'", "log.level must be one of debug, info, warning, error."),
         ("[log]\nformat = 'xml'", "log.format must be one of console, json."),
         ("[cloak]\nstrength = 'much'", "cloak.strength must be one of light, standard, strong."),
+        ("[cloak]\nthreads = 0", "cloak.threads must be between 1 and 256."),
+        ("[cloak]\nmemory_mb = 100", "cloak.memory_mb must be at least 256"),
         ("[media]\nupload_bytes = 0", "media.upload_bytes must be at least 1."),
         ("[instance]\nurl = 'art.example'", "instance.url must be an address like https://art.example"),
         ("[instance]\nurl = 'ftp://art.example'", "instance.url must be"),
@@ -192,6 +194,7 @@ def test_every_key_can_be_given_in_the_environment() -> None:
         "instance.url": "https://art.example", "instance.account_domain": "example", "log.level": "debug", "log.format": "json",
         "cloak.strength": "strong", "server.trusted_proxies": ["10.0.0.0/8"], "federation.allow_networks": ["10.0.0.0/8"],
         "limits.enabled": False, "federation.allow_http": True, "cloak.fetch_encoders": False, "cloak.encoders": ["taesd"],
+        "cloak.memory_mb": 700,
     }  # fmt: skip
     for name, default in known_keys().items():
         value = values.get(name, "x" if isinstance(default, str) else 7)

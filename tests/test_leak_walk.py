@@ -151,9 +151,8 @@ async def _compose(who: Person, words: str, data: bytes, *, cloak: bool = True, 
     assert sent.status_code == 303, sent.text
     number = re.search(r'data-image="(\d+)"', (await who.browser.get(path)).text)
     assert number
-    said = {"text": words, f"has-cloak-{number[1]}": "1", "action": "publish" if publish else "save"}
-    if cloak:
-        said[f"cloak-{number[1]}"] = "1"
+    said = {"text": words, "action": "publish-anyway" if publish else "save"}
+    said[f"cloak-{number[1]}"] = "standard" if cloak else "none"
     sent = await who.browser.send(path, said, page=path)
     assert sent.status_code == 303, sent.text
     return int(sent.headers["location"].split("#")[0].rpartition("/")[2])

@@ -131,19 +131,22 @@ async def test_whether_a_work_is_cloaked_is_shown_and_the_report_is_its_artists_
             page = f"/compose/{draft}"
             await mira.browser.send(page, {"action": "add"}, files={"pictures": ("portrait.jpg", draw_sample(96, 64))}, page=page)
             (image,) = re.findall(r'data-image="(\d+)"', (await mira.browser.get(page)).text)
-            said = {f"has-cloak-{image}": "1", "action": "publish", **({f"cloak-{image}": "1"} if cloaked else {})}
+            said = {"action": "publish-anyway", f"cloak-{image}": "standard" if cloaked else "none"}
             sent = await mira.browser.send(page, said, page=page)
             works[cloaked] = sent.headers["location"].rpartition("/")[2]
-        for cloaked, words in ((True, "Cloaked on this server before it was published"), (False, "Published without a cloak")):
+        for cloaked, words in ((True, "Cloaked on this server."), (False, "Not cloaked.")):
             path = f"/@mira/{works[cloaked]}"
             await until(lambda path=path, words=words: _answers(world.stranger, path, words))  # type: ignore[misc]
             for client in (world.stranger, noor.browser.http):
                 page = (await client.get(path)).text
-                assert "not a guarantee" in page or not cloaked
-                assert not re.search("PSNR|SSIM|FLIP|LIP|/originals/|portrait|cloak report", page)
+                assert "/about/cloak" in page
+                assert not re.search("PSNR|SSIM|FLIP|LIP|/originals/|/pictures/|portrait|weak", page)
             own = (await mira.browser.get(path)).text
-            assert ("PSNR" in own) == cloaked
             assert "/originals/" in own
+            (record,) = re.findall(r"/pictures/\d+", own)
+            assert ("PSNR" in (await mira.browser.get(record)).text) == cloaked
+            for client in (world.stranger, noor.browser.http):
+                assert (await client.get(record)).status_code in (303, 401, 404)
 
 
 @pytest.mark.anyio

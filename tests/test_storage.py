@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -393,6 +394,38 @@ async def test_many_claims_at_once_share_the_rows_without_overlap(storage: Stora
     assert len(taken) == len(set(taken))
     taken += await claimed(storage, "rest")
     assert sorted(taken) == ids
+
+
+async def test_owners_come_in_turn_whoever_came_first_with_however_many(storage: Storage) -> None:
+    def act(db: Connection) -> list[Any]:
+        for owner, n in [(1, 0), (1, 1), (1, 2), (2, 3), (2, 4), (3, 5)]:
+            jobs.add_job(db, "cloak", {"n": n}, now=NOW, owner=owner)
+        foreseen = jobs.queue_of(db, "cloak", NOW)
+        taken = [leases.claim(db, t.jobs, now=NOW, lease="x", lease_ms=9, limit=1, in_turn=True)[0] for _ in range(6)]
+        return [[row.owner for row in taken], foreseen == [msgspec.json.decode(row.payload) for row in taken]]
+
+    assert await storage.write(act) == [[1, 2, 3, 1, 2, 1], True]
+
+
+async def test_a_held_job_stays_and_is_taken_by_nobody_until_it_is_asked_for_again(storage: Storage) -> None:
+    one = {"n": 0}
+    (id_,) = await queued(storage, "")
+    assert await storage.read(jobs.is_free, "cloak", one)
+    assert await claimed(storage, "first") == [id_]
+    assert not await storage.read(jobs.is_free, "cloak", one)
+    await storage.write(jobs.hold_job, "cloak", one)
+    assert await storage.write(leases.finish, t.jobs, [id_], lease="first") == 0, "who had it in hand has lost it"
+    assert await claimed(storage, "second", now=NOW + 10**12) == []
+    assert await storage.read(jobs.queue_of, "cloak", NOW + 10**12) == []
+    await storage.write(leases.release_all, t.jobs)
+    assert await claimed(storage, "second") == [], "a restart does not wake it"
+    await storage.write(jobs.ask_again, "cloak", one, now=NOW)
+    assert await claimed(storage, "third") == [id_]
+    await storage.write(jobs.ask_again, "cloak", one, now=NOW)
+    assert await claimed(storage, "fourth") == [id_], "also out of somebody's hand"
+    await storage.write(jobs.drop_job, "cloak", one)
+    await storage.write(jobs.ask_again, "cloak", one, now=NOW)
+    assert len(await rows_of(storage, t.jobs)) == 1, "and when it is not there any more"
 
 
 async def test_a_delivery_is_made_once_for_each_inbox(storage: Storage) -> None:

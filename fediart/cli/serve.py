@@ -17,6 +17,7 @@ from fediart.errors import ConfigError
 from fediart.instance import Instance, open_instance
 from fediart.jobs.runner import running_jobs
 from fediart.observe import set_up_logs
+from fediart.studio.estimate_cloak import calibrate_when_settled
 from fediart.studio.open_account import setup_token
 from fediart.web.app import create_app
 
@@ -79,9 +80,11 @@ async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> Non
         # What was made while starting stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        greeting = asyncio.create_task(_greet(instance, server))
+        beside = [asyncio.create_task(_greet(instance, server)), asyncio.create_task(calibrate_when_settled(instance))]
         await server.serve(sockets=[listener])
-        greeting.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
 
 async def _greet(instance: Instance, server: uvicorn.Server) -> None:

@@ -64,6 +64,10 @@ class Account:
     cloak_secret: bytes
     cloak_default: bool
     created_at: int
+    cloak_strength: str = ""
+    """Of new pictures; '' as the server's settings say."""
+    ask_if_weak: bool = True
+    """Hold a work back, and ask, when a picture of it takes only a weak cloak."""
 
 
 def username_problem(username: str) -> str | None:

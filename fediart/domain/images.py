@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fediart.domain.cloaks import CloakStrength
+
 
 class ImageState(StrEnum):
+    """PAUSED: its artist stopped it; what was done so far may be kept."""
+
     WAITING = "waiting"
     CLOAKING = "cloaking"
+    PAUSED = "paused"
     READY = "ready"
     FAILED = "failed"
 
@@ -24,6 +30,8 @@ class Purpose(StrEnum):
 class Image:
     """`problem` says why it failed, in words for its artist. `secret_names`: the files' names are random.
 
+    `cloak_strength`: light, standard or strong; '' in what came before there was a choice: as the server's settings say.
+    `weak_accepted`: its artist knows, or does not want to be asked, should it take only a weak cloak.
     `cloak_method`: by which it was cloaked (`domain/cloaks`), to be asked for; None: not at all, or not yet.
     """
 
@@ -51,7 +59,26 @@ class Image:
     original_sha256: str | None
     remote_url: str | None
     created_at: int
+    cloak_strength: str
+    weak_accepted: bool
     cloak_method: str | None
+
+    @property
+    def chosen(self) -> CloakStrength | None:
+        """What its artist chose. None: a cloak, as strong as the server's settings say."""
+        if not self.cloak:
+            return CloakStrength.NONE
+        return CloakStrength(self.cloak_strength) if self.cloak_strength else None
+
+    @property
+    def is_weak(self) -> bool:
+        """It is cloaked, but could take little: flat colour, or lines on white."""
+        return self.cloak and self.cloak_report is not None and bool(json.loads(self.cloak_report).get("weak"))
+
+    @property
+    def asks(self) -> bool:
+        """Its artist must say whether it goes out with a weak cloak."""
+        return self.state == ImageState.READY and self.is_weak and not self.weak_accepted
 
 
 @dataclass(frozen=True, slots=True)

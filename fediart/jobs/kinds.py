@@ -22,6 +22,7 @@ class Kind:
     """`lanes`: worked on side by side. `lease_ms`: renewed while it runs. `tries` before `give_up` says what becomes of it.
 
     `after`: kinds of which nothing may be due or in hand when one of this kind is begun.
+    `in_turn`: where many wait, their owners come in turn.
     """
 
     act: Act
@@ -31,6 +32,7 @@ class Kind:
     tries: int
     give_up: Act
     after: tuple[str, ...] = ()
+    in_turn: bool = False
 
 
 def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
@@ -41,7 +43,7 @@ def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
 
 
 KINDS: dict[str, Kind] = {
-    "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id")),
+    "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id"), in_turn=True),
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
     # Old works wait for new ones: whoever uploads now sits before the screen.

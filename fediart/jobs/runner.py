@@ -102,6 +102,7 @@ def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
             limit=limit,
             kinds=(name,),
             after=kind.after,
+            in_turn=kind.in_turn,
         )
 
     return Crew(

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 MEMORY = 1 << 30
+"""Of address space, where the order names no other."""
+
 CPU_SECONDS = 300
 OPEN_FILES = 64
 
@@ -31,16 +33,17 @@ PREVIEW_SIDE = 800
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
 
-def limit_self(patient: bool = False) -> None:
-    """At most 1 GB, bounded processor time, low priority (`patient`: the lowest), and an end together with the parent."""
+def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
+    """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     import resource
 
+    # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
     os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         _limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
     with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
-        _limit(resource.RLIMIT_AS, MEMORY)
+        _limit(resource.RLIMIT_AS, memory)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on cloaking
 
@@ -208,14 +211,42 @@ def render(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+GREY, TIMES = 128, 8
+"""A difference is shown as mid-grey plus eight times the change."""
+
+
+def compare(order: dict[str, Any]) -> dict[str, Any]:
+    """What a cloak changed, for its artist: the picture as it was before, and the difference to the public copy.
+
+    Both pass the same encoder, so that what JPEG does to either is hardly seen in the difference.
+    """
+    import numpy as np
+    from PIL import Image
+
+    folder = Path(order["out"])
+    before = written(fitted(decode(Path(order["original"]), order["pixels"]), order["purpose"]), folder, "original")
+    with Image.open(before["path"], formats=("JPEG",)) as opened:
+        plain = np.asarray(opened.convert("RGB"))
+    with Image.open(order["public"], formats=("JPEG",)) as opened:
+        if opened.size != (plain.shape[1], plain.shape[0]):
+            raise ValueError("the public copy has another size")
+        public = np.asarray(opened.convert("RGB"))
+    shown = np.empty_like(plain)
+    for top in range(0, plain.shape[0], 256):
+        rows = slice(top, top + 256)
+        change = public[rows].astype(np.int16) - plain[rows]
+        shown[rows] = np.clip(GREY + TIMES * change, 0, 255).astype(np.uint8)
+    return {"made": [before, written(Image.fromarray(shown), folder, "difference")]}
+
+
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self(order.get("patient", False))
+    limit_self(order.get("memory_mb", MEMORY >> 20) << 20, patient=order.get("patient", False))
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed
 
     try:
-        say(result=render(order))
+        say(result=compare(order) if "public" in order else render(order))
     except CloakFailed as problem:
         say(error={"kind": "CloakFailed", "message": problem.message})
     except MemoryError:

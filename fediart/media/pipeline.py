@@ -16,14 +16,17 @@ from fediart.errors import BadPicture, CloakFailed
 from fediart.media.cloak.report import CloakReport
 
 TIMEOUT_S = 600
-_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
     """`purpose`: work, avatar, header, or remote (another server's picture: only a preview, never cloaked).
 
-    `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `patient`: nobody waits for this one.
+    `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `memory_mb`: what the process may take.
+    `patient`: nobody waits for this one.
+    `scratch`: a folder that is there again when the same picture is prepared once more after a kill or a pause: whatever
+    the process keeps in it, it may go on from.
     """
 
     original_path: Path
@@ -34,6 +37,9 @@ class RenderRequest:
     backend: str
     out_dir: Path
     pixels: int = 50_000_000
+    threads: int = 1
+    memory_mb: int = 1024
+    scratch: Path | None = None
     patient: bool = False
 
 
@@ -63,34 +69,6 @@ class RenderResult:
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
     """Raises BadPicture or CloakFailed in words for the artist. Cancelled: the child is killed."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "fediart.media.child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, **_THREADS},
-        limit=1 << 20,
-    )
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            answer = await _converse(child, request, on_progress)
-    except TimeoutError:
-        raise CloakFailed("Preparing this picture took too long.") from None
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-        await child.wait()
-    return _result(request, answer)
-
-
-async def _converse(
-    child: asyncio.subprocess.Process, request: RenderRequest, on_progress: Callable[[float], None]
-) -> dict[str, Any]:
-    assert child.stdin is not None  # both were asked for
-    assert child.stdout is not None
     order = {
         "original": str(request.original_path),
         "purpose": request.purpose,
@@ -101,7 +79,59 @@ async def _converse(
         "out": str(request.out_dir),
         "pixels": request.pixels,
         "patient": request.patient,
+        "threads": request.threads,
+        "memory_mb": request.memory_mb,
+        "scratch": str(request.scratch) if request.scratch is not None else None,
     }
+    return _result(request, await _ask_child(order, request.threads, on_progress))
+
+
+async def compare(request: RenderRequest, public: Path) -> list[Path]:
+    """What a cloak changed: (the picture before it, the difference eight times as strong), two JPEGs in `out_dir`.
+
+    `public`: the copy that `render` made of the same request.
+    """
+    order = {
+        "original": str(request.original_path),
+        "public": str(public),
+        "purpose": request.purpose,
+        "out": str(request.out_dir),
+        "pixels": request.pixels,
+        "memory_mb": request.memory_mb,
+    }
+    answer = await _ask_child(order, request.threads, lambda _share: None)
+    _raise_error(answer)
+    return [Path(item["path"]) for item in answer["result"]["made"]]
+
+
+async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[[float], None]) -> dict[str, Any]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fediart.media.child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
+        limit=1 << 20,
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await _converse(child, order, on_progress)
+    except TimeoutError:
+        raise CloakFailed("Preparing this picture took too long.") from None
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+        await child.wait()
+
+
+async def _converse(
+    child: asyncio.subprocess.Process, order: dict[str, Any], on_progress: Callable[[float], None]
+) -> dict[str, Any]:
+    assert child.stdin is not None  # both were asked for
+    assert child.stdout is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         child.stdin.write(json.dumps(order).encode() + b"\n")
         await child.stdin.drain()
@@ -115,11 +145,15 @@ async def _converse(
     raise CloakFailed("Preparing this picture ended unexpectedly.", detail=f"exit status {await child.wait()}")
 
 
-def _result(request: RenderRequest, answer: dict[str, Any]) -> RenderResult:
+def _raise_error(answer: dict[str, Any]) -> None:
     if "error" in answer:
         error = answer["error"]
         kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed}[error["kind"]]
         raise kind(error["message"], detail=error.get("detail"))
+
+
+def _result(request: RenderRequest, answer: dict[str, Any]) -> RenderResult:
+    _raise_error(answer)
     result = answer["result"]
     report = CloakReport(**result["report"]) if result["report"] else None
     if request.cloak and report is None:

@@ -76,6 +76,12 @@ def put_password(db: Connection, account_id: int, password_hash: str, *, keep_se
     db.execute(delete(grants).where(grants.c.account_id == account_id))
 
 
+def put_cloak_defaults(db: Connection, account_id: int, *, cloak: bool, strength: str, ask_if_weak: bool) -> None:
+    """Of pictures that are added from now on."""
+    values = {"cloak_default": cloak, "cloak_strength": strength, "ask_if_weak": ask_if_weak}
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
+
+
 def open_session(db: Connection, token_hash: str, account_id: int, now: int, user_agent: str) -> None:
     db.execute(delete(sessions).where(sessions.c.seen_at < now - SESSION_MS))
     db.execute(

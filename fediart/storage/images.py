@@ -68,6 +68,11 @@ def image_by_id(db: Connection, image_id: int) -> Image | None:
     return image_from(row) if row else None
 
 
+def images_by_id(db: Connection, ids: Sequence[int]) -> dict[int, Image]:
+    rows = db.execute(_IMAGES, {"ids": list(ids)}).all() if ids else []
+    return {row[0]: image_from(row) for row in rows}
+
+
 def rendition_named(db: Connection, name: str) -> tuple[Rendition, bool] | None:
     """(rendition, whether its name is a secret) of a file in the public store."""
     row = db.execute(
@@ -124,6 +129,12 @@ def _replace(db: Connection, image_id: int, which: ColumnElement[bool], made: Se
     names = {rendition.name for rendition in made}
     files.revive(db, names)
     return [name for name in before - names if not name_is_used(db, name)]
+
+
+def unfinished_ids(db: Connection) -> set[int]:
+    """Pictures of ours that are not prepared yet: what was begun of them is worth keeping."""
+    begun = images.c.state.in_([ImageState.WAITING, ImageState.CLOAKING, ImageState.PAUSED])
+    return set(db.execute(select(images.c.id).where(begun, images.c.vault_key.is_not(None))).scalars())
 
 
 def count_on_work(db: Connection, work_id: int) -> int:

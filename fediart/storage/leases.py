@@ -24,10 +24,12 @@ def claim(
     lease_ms: int,
     limit: int,
     kinds: tuple[str, ...] = (),
+    in_turn: bool = False,
     after: tuple[str, ...] = (),
 ) -> list[Row[Any]]:
     """Take up to `limit` rows that are due, oldest first, and mark them with `lease`.
 
+    `in_turn`: those whose owners' turn it is come first (only jobs have turns).
     `after`: kinds that go first. Nothing is taken while a row of theirs is due or in hand.
     Rows of one lane may come together: the caller works them off one after another, in this order.
     """
@@ -46,7 +48,7 @@ def claim(
     chosen = (
         select(table.c.id)
         .where(due, table.c.lane.not_in(busy))
-        .order_by(table.c.run_at, table.c.id)
+        .order_by(*((table.c.turn,) if in_turn else ()), table.c.run_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, Select, and_, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, and_, case, delete, func, insert, literal, select, update
 
 from fediart.domain.cloaks import Redo, RedoState, Turn, TurnState
 from fediart.domain.images import ImageState, Purpose
@@ -21,6 +21,7 @@ class Cloaked(NamedTuple):
 
     id: int
     method: str | None
+    strength: str
     width: int
     height: int
     vault_key: str | None
@@ -42,15 +43,16 @@ def _pictures(actor_id: int | None, *columns: Any) -> Select[Any]:
 
 def cloaked_pictures(db: Connection, actor_id: int | None) -> list[Cloaked]:
     """Of one artist, or (None) of all."""
-    query = _pictures(actor_id, images.c.id, images.c.cloak_method, images.c.width, images.c.height, images.c.vault_key)
-    return [Cloaked(row[0], row[1], row[2] or 0, row[3] or 0, row[4]) for row in db.execute(query)]
+    names = ("id", "cloak_method", "cloak_strength", "width", "height", "vault_key")
+    rows = db.execute(_pictures(actor_id, *(images.c[name] for name in names)))
+    return [Cloaked(row[0], row[1], row[2], row[3] or 0, row[4] or 0, row[5]) for row in rows]
 
 
-def reports(db: Connection, method: str | None, limit: int) -> list[tuple[str, int, int]]:
-    """(report, width, height) of pictures that were cloaked here last: by this method, or (None) by any."""
+def reports(db: Connection, methods: Sequence[str] | None, limit: int) -> list[tuple[str, int, int]]:
+    """(report, width, height) of pictures that were cloaked here last: by one of these methods, or (None) by any."""
     query = select(images.c.cloak_report, images.c.width, images.c.height).where(images.c.cloak_report.is_not(None))
-    if method is not None:
-        query = query.where(images.c.cloak_method == method)
+    if methods is not None:
+        query = query.where(images.c.cloak_method.in_(methods))
     rows = db.execute(query.order_by(images.c.id.desc()).limit(limit))
     return [(row[0], row[1] or 0, row[2] or 0) for row in rows]
 
@@ -79,11 +81,12 @@ def last_redo(db: Connection, actor_id: int | None) -> Redo | None:
     return _redo(db.execute(select(*_COLUMNS).where(whose).order_by(redos.c.id.desc()).limit(1)).first())
 
 
-def insert_redo(db: Connection, redo_id: int, actor_id: int | None, method: str, now: int, *, every: bool) -> int:
-    """A run over all that is behind this method, or over everything. Returns how many pictures that are."""
+def insert_redo(db: Connection, redo_id: int, actor_id: int | None, methods: Mapping[str, str], now: int, *, every: bool) -> int:
+    """A run over all that is behind the method of its strength, or over everything. Returns how many pictures that are."""
     db.execute(insert(redos).values(id=redo_id, actor_id=actor_id, every=every, state=RedoState.RUNNING, started_at=now))
     chosen = _pictures(actor_id, literal(redo_id, BigInteger), images.c.id, images.c.work_id, literal(TurnState.WAITING.value))
     if not every:
+        method = case(dict(methods), value=images.c.cloak_strength)
         chosen = chosen.where(func.coalesce(images.c.cloak_method, "") != method)
     db.execute(insert(redo_turns).from_select(["redo_id", "image_id", "work_id", "state"], chosen))
     count = db.execute(select(func.count()).where(redo_turns.c.redo_id == redo_id)).scalar_one()

@@ -88,6 +88,8 @@ accounts = Table(
     Column("cloak_secret", LargeBinary, nullable=False),
     Column("cloak_default", Boolean, nullable=False, server_default=text("true")),
     Column("created_at", BigInteger, nullable=False),
+    Column("cloak_strength", String(16), nullable=False, server_default=""),
+    Column("ask_if_weak", Boolean, nullable=False, server_default=text("true")),
 )
 
 sessions = Table(
@@ -172,7 +174,7 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
-# `state`: waiting, cloaking, ready, failed. `purpose`: work, avatar, header, remote.
+# `state`: waiting, cloaking, paused, ready, failed. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",
     metadata,
@@ -201,6 +203,8 @@ images = Table(
     Column("remote_url", Text),
     Column("used_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("cloak_strength", String(16), nullable=False, server_default=""),
+    Column("weak_accepted", Boolean, nullable=False, server_default=text("false")),
     Column("cloak_method", Text),
 )
 
@@ -355,6 +359,7 @@ def _lease_columns() -> list[Column[object]]:
 
 
 # `lane`: at most one row of a lane is in hand at a time ('' = no lane).
+# `owner`: for whom it is done (an actor; 0 = nobody); `turn`: where many wait, owners come in turn (`storage/jobs`).
 jobs = Table(
     "jobs",
     metadata,
@@ -363,6 +368,8 @@ jobs = Table(
     Column("lane", Text, nullable=False, server_default=""),
     Column("payload", LargeBinary, nullable=False),
     *_lease_columns(),
+    Column("owner", BigInteger, nullable=False, server_default="0"),
+    Column("turn", BigInteger, nullable=False, server_default="0"),
 )
 Index("ix_jobs_kind_run_at", jobs.c.kind, jobs.c.run_at)
 

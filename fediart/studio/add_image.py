@@ -51,6 +51,7 @@ async def add_image(
         "width": header.width,
         "height": header.height,
         "cloak": account.cloak_default if cloak is None else cloak,
+        "cloak_strength": account.cloak_strength or instance.config.cloak.strength,
         "secret_names": purpose == Purpose.WORK,
         "vault_key": key,
         "original_name": file_name[-200:],
@@ -86,31 +87,12 @@ def _insert(db: Connection, values: dict[str, Any], now: int) -> None:
             raise BadInput(f"A work has at most {MAX_IMAGES} pictures.")
         values = {**values, "position": count}
     images.insert_image(db, values)
-    jobs.add_job(db, "cloak", {"image_id": values["id"]}, now=now)
+    jobs.add_job(db, "cloak", {"image_id": values["id"]}, now=now, owner=values["actor_id"])
 
 
 async def put_portrait(instance: Instance, account: Account, upload: Path, file_name: str, purpose: Purpose) -> int:
     """A new avatar or header. The old one is shown until the new one is cloaked."""
     return await add_image(instance, account, upload, file_name, purpose=purpose)
-
-
-async def set_cloak(instance: Instance, account: Account, image_id: int, on: bool) -> None:
-    """The artist's word on whether a picture is cloaked; it is rendered anew."""
-
-    def act(db: Connection, now: int) -> None:
-        shown = images.image_of(db, image_id, account.actor_id)
-        if shown is None:
-            raise NotFound("There is no such picture.")
-        if shown.image.cloak == on:
-            return
-        work = works.work_by_id(db, shown.image.work_id) if shown.image.work_id else None
-        if work is not None and work.state != WorkState.DRAFT:
-            raise BadInput("The cloak is chosen before a work is published: copies that were sent cannot be called back.")
-        images.change_image(db, image_id, cloak=on, state=ImageState.WAITING, progress=0, problem="", cloak_report=None)
-        jobs.add_job(db, "cloak", {"image_id": image_id}, now=now)
-
-    await instance.storage.write(act, instance.clock())
-    instance.wake("cloak")
 
 
 async def account_of(instance: Instance, actor_id: int) -> Account:

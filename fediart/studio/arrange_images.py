@@ -13,6 +13,7 @@ from fediart.errors import BadInput, NotFound
 from fediart.instance import Instance
 from fediart.storage import images, works
 from fediart.studio.add_image import MAX_ALT
+from fediart.studio.compare_image import forget_comparison
 
 
 async def describe_image(
@@ -49,6 +50,7 @@ async def remove_image(instance: Instance, account: Account, image_id: int) -> N
         return images.drop_images(db, [image_id])
 
     names, keys = await instance.storage.write(act)
+    await instance.stop_render(image_id)
     await discard(instance, names, keys)
 
 
@@ -75,5 +77,6 @@ async def discard(instance: Instance, names: Sequence[str], keys: Sequence[str])
             instance.files.discard(name)
         for key in keys:
             instance.vault.discard(key)
+            forget_comparison(instance, key)
 
     await asyncio.to_thread(remove)

@@ -65,7 +65,8 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
     limits = instance.config.media
     await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
     header = await asyncio.to_thread(check_header, path, IntakeLimits(limits.remote_bytes, limits.remote_pixels))
-    request = RenderRequest(path, "remote", False, b"", "standard", "texture", folder, limits.remote_pixels)
+    memory_mb = instance.config.cloak.memory_mb
+    request = RenderRequest(path, "remote", False, b"", "standard", "texture", folder, limits.remote_pixels, memory_mb=memory_mb)
     result = await render(request, lambda _share: None)
     data = await asyncio.to_thread(path.read_bytes)
     name = await asyncio.to_thread(instance.files.put, data, _SUFFIXES[header.media_type], secret=image.secret_names)

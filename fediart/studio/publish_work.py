@@ -16,7 +16,7 @@ from fediart.ids import new_id, time_of
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
-from fediart.studio.release_work import release_work
+from fediart.studio.release_work import HELD, release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
 
 log = structlog.get_logger("fediart.studio")
@@ -128,23 +128,35 @@ def acct_of(instance: Instance, actor: Actor) -> str:
     return f"{actor.username}@{actor.host or instance.identifiers.account_domain}"
 
 
-async def publish_work(instance: Instance, account: Account, work_id: int) -> int:
-    """The artist's word that it may go out. Returns the work's final id; it is released when its pictures are ready."""
+async def publish_work(instance: Instance, account: Account, work_id: int, *, ask_if_weak: bool = False) -> int:
+    """The artist's word that it may go out. Returns the work's final id; it is released when its pictures are ready.
+
+    `ask_if_weak`: it is held back when a picture takes only a weak cloak and nothing was said to that. Not for client
+    programs, which cannot be asked: there it goes out as cloaked as it can be.
+    """
     work = await instance.storage.read(own_work, account, work_id)
     mentions = await resolve_mentions(instance, work.source)
     now = instance.clock()
-    final = await instance.storage.write(_queue, instance, account, work_id, mentions, now)
+    final = await instance.storage.write(_queue, instance, account, work_id, mentions, now, ask_if_weak)
     try:
         # At once where there is nothing to wait for: a reply stands in the next page, and a client is told the lasting
         # names of files. The job is behind it.
         await release_work(instance, final)
     except FediartError as problem:
         log.warning("work.release_deferred", work=final, reason=problem.message, detail=problem.detail)
-    instance.wake("release")
+    instance.wake("release", "cloak")
     return final
 
 
-def _queue(db: Connection, instance: Instance, account: Account, work_id: int, people: dict[str, MentionTarget], now: int) -> int:
+def _queue(
+    db: Connection,
+    instance: Instance,
+    account: Account,
+    work_id: int,
+    people: dict[str, MentionTarget],
+    now: int,
+    ask_if_weak: bool,
+) -> int:
     work = own_work(db, account, work_id)
     if work.state != WorkState.DRAFT:
         return work.id
@@ -156,6 +168,12 @@ def _queue(db: Connection, instance: Instance, account: Account, work_id: int, p
     if failed:
         names = ", ".join(image.original_name or "a picture" for image in failed)
         raise BadInput(f"Not published: {names} could not be prepared. Remove it, or replace it, and publish again.")
+    if not ask_if_weak:
+        for shown in pictures:
+            images.change_image(db, shown.image.id, weak_accepted=True)
+    elif any(shown.image.asks for shown in pictures):
+        raise BadInput(HELD)
+    resume_images(db, work_id, account.actor_id, now)
     author = actors.actor_by_id(db, account.actor_id)
     assert author is not None  # an account always has its actor
     composed = compose(work.source, resolve_mention=people, tag_url=instance.identifiers.tag_url)
@@ -170,6 +188,14 @@ def _queue(db: Connection, instance: Instance, account: Account, work_id: int, p
     works.put_surroundings(db, final, to=to, cc=cc, tags=composed.hashtags, mentions=mentions)
     jobs.add_job(db, "release", {"work_id": final}, now=now)
     return final
+
+
+def resume_images(db: Connection, work_id: int, actor_id: int, now: int) -> None:
+    """Pictures that were stopped are prepared after all."""
+    for shown in images.images_of_works(db, [work_id]).get(work_id, []):
+        if shown.image.state == ImageState.PAUSED:
+            images.change_image(db, shown.image.id, state=ImageState.WAITING)
+            jobs.ask_again(db, "cloak", {"image_id": shown.image.id}, now=now, owner=actor_id)
 
 
 def _answered(db: Connection, work: Work, mentions: list[Mention]) -> list[str]:

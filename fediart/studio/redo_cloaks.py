@@ -18,16 +18,17 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from fediart.domain.cloaks import Outlook, Redo, RedoState, Turn, TurnState, seconds_per_megapixel
+from fediart.domain.cloaks import CloakStrength, Outlook, Redo, RedoState, Turn, TurnState, seconds_per_megapixel
 from fediart.domain.images import Image, ImageState, Rendition, ShownImage
 from fediart.domain.works import WorkState
 from fediart.errors import BadInput, CloakFailed, NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
+from fediart.media.pipeline import RenderResult
 from fediart.outbox.announce_work import announce_edit
 from fediart.storage import files, images, jobs, redos, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import Made, present_method, put_files, rendered
+from fediart.studio.render_image import facts_of, present_method, put_files, rendered_anew
 
 log = structlog.get_logger("fediart.studio")
 
@@ -46,19 +47,19 @@ LOOK_S = 1.0
 
 async def look_ahead(instance: Instance, actor_id: int | None, *, every: bool = False) -> Outlook:
     """What a run would do. Nothing is changed."""
-    method = str(present_method(instance))
+    methods = _methods(instance)
     cloaked = await instance.storage.read(redos.cloaked_pictures, actor_id)
-    behind = [picture for picture in cloaked if every or picture.method != method]
+    behind = [picture for picture in cloaked if every or picture.method != methods[picture.strength]]
     here = await asyncio.to_thread(lambda: [picture for picture in behind if _has_original(instance, picture.vault_key)])
-    reports = await instance.storage.read(redos.reports, method, MEASURED)
+    reports = await instance.storage.read(redos.reports, sorted(methods.values()), MEASURED)
     is_same = bool(reports)
     if not is_same:
         reports = await instance.storage.read(redos.reports, None, MEASURED)
     pace = seconds_per_megapixel([(json.loads(text)["seconds"], width * height / 1e6) for text, width, height in reports])
     megapixels = sum(picture.width * picture.height for picture in here) / 1e6
     return Outlook(
-        method=method,
-        present=sum(picture.method == method for picture in cloaked),
+        method=methods[""],
+        present=sum(picture.method == methods[picture.strength] for picture in cloaked),
         behind=len(behind),
         lost=len(behind) - len(here),
         megapixels=megapixels,
@@ -66,6 +67,11 @@ async def look_ahead(instance: Instance, actor_id: int | None, *, every: bool = 
         measured=len(reports),
         same_method=is_same,
     )
+
+
+def _methods(instance: Instance) -> dict[str, str]:
+    """The present method at each strength that a picture can have; '' is the usual one."""
+    return {strength: str(present_method(instance, strength)) for strength in ("", *CloakStrength)}
 
 
 def _has_original(instance: Instance, vault_key: str | None) -> bool:
@@ -82,20 +88,19 @@ async def start_redo(instance: Instance, actor_id: int | None, *, every: bool = 
     """
     if (await look_ahead(instance, actor_id, every=every)).doable == 0:
         return await instance.storage.read(redos.running_redo, actor_id)
-    method = str(present_method(instance))
-    redo, names = await instance.storage.write(_start, actor_id, method, every, instance.clock())
+    redo, names = await instance.storage.write(_start, actor_id, _methods(instance), every, instance.clock())
     await discard(instance, names, [])
     instance.wake(RECLOAK)
     return redo
 
 
-def _start(db: Connection, actor_id: int | None, method: str, every: bool, now: int) -> tuple[Redo | None, list[str]]:
+def _start(db: Connection, actor_id: int | None, methods: dict[str, str], every: bool, now: int) -> tuple[Redo | None, list[str]]:
     held = redos.running_redo(db, actor_id)
     if held is not None:
         return held, []
     names = [name for redo in redos.running_redos(db) if actor_id is None for name in _end(db, redo.id, RedoState.STOPPED, now)]
     redo_id = new_id(now)
-    redos.insert_redo(db, redo_id, actor_id, method, now, every=every)
+    redos.insert_redo(db, redo_id, actor_id, methods, now, every=every)
     _go_on(db, redo_id, now)
     return redos.redo_by_id(db, redo_id), names
 
@@ -178,14 +183,14 @@ async def give_up_step(instance: Instance, redo_id: int) -> None:
 
 async def _make_anew(instance: Instance, redo: Redo, turn: Turn) -> None:
     shown = (await instance.storage.read(images.shown_images, [turn.image_id])).get(turn.image_id)
-    if shown is None or not _needs_it(shown.image, redo, str(present_method(instance))):
+    if shown is None or not _needs_it(shown.image, redo, _methods(instance)):
         await _end_turn(instance, turn, TurnState.DROPPED)
     elif not await asyncio.to_thread(_has_original, instance, shown.image.vault_key):
         await _end_turn(instance, turn, TurnState.LOST, "Its original is not in this server's vault any more.")
     else:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                making = stack.enter_async_context(rendered(instance, shown.image, lambda _share: None, patient=True))
+                making = stack.enter_async_context(rendered_anew(instance, shown.image))
                 made = await _unless_stopped(instance, redo.id, making)
                 if made is not None:
                     await _stage(instance, turn, shown, made)
@@ -194,11 +199,12 @@ async def _make_anew(instance: Instance, redo: Redo, turn: Turn) -> None:
             await _end_turn(instance, turn, TurnState.FAILED, problem.message)
 
 
-def _needs_it(image: Image, redo: Redo, method: str) -> bool:
-    return image.cloak and image.state == ImageState.READY and (redo.every or image.cloak_method != method)
+def _needs_it(image: Image, redo: Redo, methods: dict[str, str]) -> bool:
+    is_behind = image.cloak_method != methods[image.cloak_strength]
+    return image.cloak and image.state == ImageState.READY and (redo.every or is_behind)
 
 
-async def _unless_stopped(instance: Instance, redo_id: int, making: Coroutine[Any, Any, Made]) -> Made | None:
+async def _unless_stopped(instance: Instance, redo_id: int, making: Coroutine[Any, Any, RenderResult]) -> RenderResult | None:
     """What comes of the picture in hand; None: the run was stopped meanwhile, and the picture let go at once."""
     task = asyncio.create_task(making)
     try:
@@ -223,14 +229,15 @@ def _put_end(db: Connection, turn: Turn, state: TurnState, problem: str, now: in
         _go_on(db, turn.redo_id, now)
 
 
-async def _stage(instance: Instance, turn: Turn, shown: ShownImage, made: Made) -> None:
+async def _stage(instance: Instance, turn: Turn, shown: ShownImage, made: RenderResult) -> None:
     """Files first, then rows: what a row names is on disk."""
+    facts = facts_of(instance, shown.image, made)
     held = {rendition.kind: rendition.sha256 for rendition in (shown.public, shown.preview) if rendition is not None}
-    if held == {item.kind: item.sha256 for item in made.result.renditions}:
-        await instance.storage.write(_put_same, turn, made.facts, instance.clock())
+    if held == {item.kind: item.sha256 for item in made.renditions}:
+        await instance.storage.write(_put_same, turn, facts, instance.clock())
         return
     new = await put_files(instance, shown.image, made)
-    unused = await instance.storage.write(_put_staged, turn, new, made.facts, instance.clock())
+    unused = await instance.storage.write(_put_staged, turn, new, facts, instance.clock())
     await discard(instance, unused, [])
 
 

@@ -6,6 +6,7 @@ If a picture cannot be cloaked its work goes back to being a draft. Nothing uncl
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import Any
 
@@ -18,29 +19,94 @@ from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
+from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import Made, put_files, rendered
+from fediart.studio.estimate_cloak import learn, strength_of
+from fediart.studio.render_image import facts_of, put_files, request_of
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
 
 
 async def cloak_image(instance: Instance, image_id: int) -> None:
-    """Make an image's renditions: cloaked, unless its artist said otherwise."""
+    """Make an image's renditions: cloaked, unless its artist said otherwise. Ended early by `Instance.stop_render`."""
+    if not await instance.storage.write(_begin, image_id):
+        return
     image = await instance.storage.read(images.image_by_id, image_id)
-    if image is None or image.state in (ImageState.READY, ImageState.FAILED) or image.vault_key is None:
+    account = await instance.storage.read(accounts.account_of_actor, image.actor_id) if image is not None else None
+    if image is None or account is None or image.vault_key is None:
         return
-    if await instance.storage.read(accounts.account_of_actor, image.actor_id) is None:
-        return
-    await instance.storage.write(images.change_image, image_id, state=ImageState.CLOAKING, progress=0.0)
+    scratch = instance.scratch(image_id)
+    request = request_of(instance, image, account, scratch, scratch=scratch)
+    is_fresh = await asyncio.to_thread(_prepare_scratch, request)
+    began = time.monotonic()
+    task = instance.renders[image_id] = asyncio.create_task(render(request, _reporter(instance, image_id)))
     try:
-        async with rendered(instance, image, _reporter(instance, image_id)) as made:
-            await _keep(instance, image, made)
+        if not await instance.storage.read(_is_cloaking, image_id):
+            task.cancel()  # it was stopped before anybody could see that it runs
+        result = await task
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise  # the server ends: what was begun stays
+        await instance.storage.write(_let_go, image_id, image.actor_id, instance.clock())
+        if await instance.storage.read(images.image_by_id, image_id) is None:
+            await _throw_away(instance, image_id)
     except (BadInput, CloakFailed) as problem:
         await _fail(instance, image, problem.message, problem.detail)
+        await _throw_away(instance, image_id)
+    else:
+        seconds = time.monotonic() - began
+        await _keep(instance, image, result)
+        await _throw_away(instance, image_id)
+        if is_fresh:
+            await learn(instance, strength_of(instance, image), result.width * result.height / 1e6, seconds)
+    finally:
+        if instance.renders.get(image_id) is task:
+            del instance.renders[image_id]
+        if not task.done():
+            task.cancel()
     instance.wake("release")
+
+
+def _begin(db: Connection, image_id: int) -> bool:
+    """False when there is nothing to do: it is ready, failed, paused or gone."""
+    image = images.image_by_id(db, image_id)
+    if image is None or image.state not in (ImageState.WAITING, ImageState.CLOAKING) or image.vault_key is None:
+        return False
+    images.change_image(db, image_id, state=ImageState.CLOAKING, progress=0.0)
+    return True
+
+
+def _is_cloaking(db: Connection, image_id: int) -> bool:
+    image = images.image_by_id(db, image_id)
+    return image is not None and image.state == ImageState.CLOAKING
+
+
+def _let_go(db: Connection, image_id: int, actor_id: int, now: int) -> None:
+    """It was stopped. Whoever did that said what becomes of it; should nobody have, it is done once more."""
+    if _is_cloaking(db, image_id):
+        images.change_image(db, image_id, state=ImageState.WAITING, progress=0)
+        jobs.ask_again(db, "cloak", {"image_id": image_id}, now=now, owner=actor_id)
+
+
+def _prepare_scratch(request: RenderRequest) -> bool:
+    """True when the folder is new. What was begun for another strength or backend is of no use, and goes."""
+    folder = request.out_dir
+    note = folder / "made-for"
+    wanted = f"{request.backend} {request.strength if request.cloak else 'none'}"
+    if note.exists() and note.read_text() == wanted:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    note.write_text(wanted)
+    return True
+
+
+async def _throw_away(instance: Instance, image_id: int) -> None:
+    await asyncio.to_thread(shutil.rmtree, instance.scratch(image_id), ignore_errors=True)
 
 
 async def give_up_image(instance: Instance, image_id: int) -> None:
@@ -48,6 +114,7 @@ async def give_up_image(instance: Instance, image_id: int) -> None:
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is not None and image.state != ImageState.READY:
         await _fail(instance, image, "This picture could not be prepared here. The server's log says why.", None)
+        await _throw_away(instance, image_id)
 
 
 async def give_up_release(instance: Instance, work_id: int) -> None:
@@ -84,16 +151,19 @@ async def _fail(instance: Instance, image: Image, message: str, detail: str | No
 
 
 def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
-    images.change_image(db, image_id, state=ImageState.FAILED, progress=0, problem=message)
     image = images.image_by_id(db, image_id)
-    if image is not None and image.work_id is not None:
+    if image is None or image.state == ImageState.PAUSED or jobs.is_free(db, "cloak", {"image_id": image_id}):
+        return  # it was stopped or chosen anew meanwhile: this is no answer to that
+    images.change_image(db, image_id, state=ImageState.FAILED, progress=0, problem=message)
+    if image.work_id is not None:
         works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=f"{image.original_name}: {message}")
 
 
-async def _keep(instance: Instance, image: Image, made: Made) -> None:
+async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
     """Files first, then the row: what a row names is on disk."""
-    kept = await put_files(instance, image, made)
-    unused = await instance.storage.write(_put_ready, image.id, kept, made.facts, instance.clock())
+    facts = facts_of(instance, image, result)
+    made = await put_files(instance, image, result)
+    unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
     log.info("image.ready", image=image.id, cloaked=image.cloak)
     if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
@@ -102,8 +172,8 @@ async def _keep(instance: Instance, image: Image, made: Made) -> None:
 
 def _put_ready(db: Connection, image_id: int, made: list[Rendition], facts: dict[str, Any], now: int) -> list[str]:
     image = images.image_by_id(db, image_id)
-    if image is None or image.state == ImageState.WAITING:
-        # It was taken away, or its cloak was switched, while it was rendered: these files are nobody's.
+    if image is None or image.state != ImageState.CLOAKING:
+        # It was taken away, stopped, or its cloak was switched, while it was rendered: these files are nobody's.
         return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
     unused = images.put_renditions(db, image_id, made)
     images.change_image(db, image_id, state=ImageState.READY, progress=1.0, problem="", **facts)
@@ -136,13 +206,23 @@ async def show_portrait(instance: Instance, image: Image) -> None:
     instance.wake(DELIVERY)
 
 
+HELD = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
+"""On a work that came back from waiting with a question. Once that is answered it goes on."""
+
+
 async def release_work(instance: Instance, work_id: int) -> None:
-    """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again."""
+    """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again.
+
+    When its artist must say first whether a weak cloak will do, it goes back to its draft, and nothing is lost.
+    """
     work = await instance.storage.read(works.work_by_id, work_id)
     if work is None or work.state != WorkState.WAITING:
         return
     pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
     if any(shown.image.state != ImageState.READY for shown in pictures):
+        return
+    if any(shown.image.asks for shown in pictures):
+        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=HELD)
         return
     named: list[tuple[int, list[Rendition]]] = []
     if work.visibility.is_open:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod
 from fediart.domain.images import Image, Rendition
 from fediart.errors import CloakFailed
@@ -21,78 +21,81 @@ from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.storage import accounts
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Files in a folder that will go. `strength` is the one that was asked for."""
-
-    result: RenderResult
-    strength: str
-
-    @property
-    def method(self) -> CloakMethod | None:
-        """As its report says; None: it is not cloaked.
-
-        But for the strength: a picture that could take less than was asked for would not take more the next time.
-        """
-        report = self.result.report
-        return CloakMethod(report.backend, report.version, self.strength) if report is not None else None
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the image's row says of it."""
-        report, method = self.result.report, self.method
-        return {
-            "width": self.result.width,
-            "height": self.result.height,
-            "blurhash": self.result.blurhash,
-            "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
-            "cloak_method": str(method) if method is not None else None,
-        }
+def wanted_strength(instance: Instance, image: Image) -> str:
+    """What its artist chose, or what the server's settings say."""
+    return image.cloak_strength or instance.config.cloak.strength
 
 
-def present_method(instance: Instance) -> CloakMethod:
-    """By which method a picture would be cloaked now. Raises CloakFailed where the settings name one that is not installed."""
+def present_method(instance: Instance, strength: str = "") -> CloakMethod:
+    """By which method a picture would be cloaked now at this strength, or ('') at the usual one.
+
+    Raises CloakFailed where the settings name a backend that is not installed.
+    """
     wanted = instance.config.cloak
-    return CloakMethod(wanted.backend, cloak_named(wanted.backend).version, wanted.strength)
+    return CloakMethod(wanted.backend, cloak_named(wanted.backend).version, strength or wanted.strength)
+
+
+def request_of(
+    instance: Instance, image: Image, account: Account, folder: Path, *, scratch: Path | None = None, patient: bool = False
+) -> RenderRequest:
+    """To render this image as its artist chose and the settings say, into `folder`."""
+    cloak = instance.config.cloak
+    return RenderRequest(
+        original_path=instance.vault.path(image.vault_key or ""),
+        purpose=image.purpose.value,
+        cloak=image.cloak,
+        secret=account.cloak_secret,
+        strength=wanted_strength(instance, image),
+        backend=cloak.backend,
+        out_dir=folder,
+        pixels=instance.config.media.upload_pixels,
+        threads=cloak.threads,
+        memory_mb=cloak.memory_mb,
+        scratch=scratch,
+        patient=patient,
+    )
 
 
 @contextlib.asynccontextmanager
-async def rendered(
-    instance: Instance, image: Image, on_progress: Callable[[float], None], *, patient: bool = False
-) -> AsyncIterator[Made]:
-    """The image's renditions, cloaked unless its artist said otherwise. Their files go when the block ends.
+async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[RenderResult]:
+    """The image's renditions, made with the little that others leave of the processor. Their files go when the block ends.
 
-    Raises BadPicture or CloakFailed in words for the artist. `patient`: with the little that others leave of the processor.
+    Raises BadPicture or CloakFailed in words for the artist.
     """
     account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
     if account is None or image.vault_key is None:
         raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
-    strength = instance.config.cloak.strength
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
-        request = RenderRequest(
-            original_path=instance.vault.path(image.vault_key),
-            purpose=image.purpose.value,
-            cloak=image.cloak,
-            secret=account.cloak_secret,
-            strength=strength,
-            backend=instance.config.cloak.backend,
-            out_dir=Path(folder),
-            patient=patient,
-        )
-        result = await render(request, on_progress)
-        if image.cloak and result.report is None:
-            raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
-        yield Made(result, strength)
+        yield await render(request_of(instance, image, account, Path(folder), patient=True), lambda _share: None)
 
 
-async def put_files(instance: Instance, image: Image, made: Made) -> list[Rendition]:
+async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
     """Into the public store, synced, before any row names them."""
-    return await asyncio.to_thread(_put_files, instance, image, made)
+    return await asyncio.to_thread(_put_files, instance, image, result)
 
 
-def _put_files(instance: Instance, image: Image, made: Made) -> list[Rendition]:
+def _put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
     out = []
-    for item in made.result.renditions:
+    for item in result.renditions:
         name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
         out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
     return out
+
+
+def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str, Any]:
+    """What the image's row says of its renditions.
+
+    The method is as the report tells it, but for the strength, which is the one that was asked for: a picture that could
+    take less would not take more the next time.
+    """
+    report = result.report
+    if image.cloak and report is None:
+        raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
+    method = CloakMethod(report.backend, report.version, wanted_strength(instance, image)) if report is not None else None
+    return {
+        "width": result.width,
+        "height": result.height,
+        "blurhash": result.blurhash,
+        "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
+        "cloak_method": str(method) if method is not None else None,
+    }

@@ -8,13 +8,16 @@ from fediart.domain.actors import Account
 from fediart.domain.works import WorkState
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_removal
-from fediart.storage import actors, files, works
+from fediart.storage import actors, files, images, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.publish_work import own_work
 
 
 async def withdraw_work(instance: Instance, account: Account, work_id: int) -> None:
+    held = await instance.storage.read(images.images_of_works, [work_id])
     names, keys = await instance.storage.write(_withdraw, instance, account, work_id, instance.clock())
+    for shown in held.get(work_id, []):
+        await instance.stop_render(shown.image.id)
     await discard(instance, names, keys)
     instance.wake(DELIVERY)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fediart.activitypub.identifiers import Identifiers
 from fediart.clock import to_iso
+from fediart.domain.cloaks import left_in_words
 from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.notifications import ShownNotification
@@ -108,6 +110,24 @@ def attachment(ids: Identifiers, shown: ShownImage) -> dict[str, Any]:
         "meta": meta,
         "description": image.alt or None,
         "blurhash": image.blurhash,
+    }
+
+
+def on_its_way(shown: Sequence[ShownImage], left: float | None) -> dict[str, Any]:
+    """Not of Mastodon's API: how far pictures of the artist who asks are. `left`: seconds, or None when nobody knows."""
+    pictures = [item.image for item in shown]
+    undone = [image for image in pictures if image.state != ImageState.READY]
+    if not undone:
+        state = ImageState.READY
+    else:
+        state = next((s for s in (ImageState.PAUSED, ImageState.CLOAKING) if any(i.state == s for i in undone)), undone[0].state)
+    return {
+        "state": state,
+        "progress": round(sum(image.progress for image in pictures) / max(1, len(pictures)), 3),
+        "seconds_left": round(left) if left is not None else None,
+        "time_left": left_in_words(left) or None,
+        "cloaked": all(image.cloak for image in pictures),
+        "weak": any(image.is_weak for image in pictures),
     }
 
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.images import ImageState, Purpose, ShownImage
-from fediart.domain.works import ShownWork
+from fediart.domain.works import ShownWork, WorkState
 from fediart.errors import BadInput, NotFound
 from fediart.ids import parse_id
 from fediart.instance import token_hash
@@ -18,6 +18,7 @@ from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image
 from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
+from fediart.studio.estimate_cloak import time_left
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.api import entities
@@ -36,15 +37,17 @@ def _focus(text: str) -> tuple[float, float] | None:
     return (x, y) if -1 <= x <= 1 and -1 <= y <= 1 else None
 
 
-def _media(request: Request, shown: ShownImage | None) -> Response:
+async def _media(request: Request, shown: ShownImage | None) -> Response:
     """202 or 206 while it is cloaked, 200 with an address once it is ready, 422 when it cannot be had."""
     if shown is None:
         raise NotFound("Record not found")
     if shown.image.state == ImageState.FAILED:
         raise BadInput(shown.image.problem or "This picture cannot be used.")
+    instance = instance_of(request)
     waiting = 206 if request.method == "GET" else 202
     status = 200 if shown.image.state == ImageState.READY else waiting
-    return answer(entities.attachment(instance_of(request).identifiers, shown), status)
+    left = await time_left(instance, [shown.image.id]) if status != 200 else None
+    return answer({**entities.attachment(instance.identifiers, shown), "fediart": entities.on_its_way([shown], left)}, status)
 
 
 async def _own_image(request: Request, image_id: int) -> ShownImage | None:
@@ -63,12 +66,12 @@ async def upload(request: Request) -> Response:
             image_id = await add_image(instance, account, path, file.filename or "", purpose=Purpose.WORK, alt=alt)
     if focus is not None:
         await describe_image(instance, account, image_id, focal=focus)
-    return _media(request, await _own_image(request, image_id))
+    return await _media(request, await _own_image(request, image_id))
 
 
 @needs("write:media")
 async def media(request: Request) -> Response:
-    return _media(request, await _own_image(request, path_id(request)))
+    return await _media(request, await _own_image(request, path_id(request)))
 
 
 @needs("write:media")
@@ -77,7 +80,7 @@ async def describe(request: Request) -> Response:
     image_id = path_id(request)
     alt = one(given, "description") if "description" in given else None
     await describe_image(instance_of(request), account_in(request), image_id, alt=alt, focal=_focus(one(given, "focus")))
-    return _media(request, await _own_image(request, image_id))
+    return await _media(request, await _own_image(request, image_id))
 
 
 async def _status(request: Request, work_id: int, by: int | None) -> Response:
@@ -85,7 +88,11 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
     seen: ShownWork | None = await instance.storage.read(shown_rows.work_seen_by, work_id, by)
     if seen is None:
         raise NotFound("Record not found")
-    return answer(entities.status(instance.identifiers, seen))
+    shape = entities.status(instance.identifiers, seen)
+    if seen.work.state == WorkState.WAITING:
+        undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
+        shape["fediart"] = entities.on_its_way(seen.images, await time_left(instance, undone))
+    return answer(shape)
 
 
 @needs("write:statuses")

@@ -9,14 +9,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fediart.domain.actors import Account
+from fediart.domain.cloaks import CloakStrength, left_in_words
+from fediart.domain.images import Image, ImageState
 from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, NotFound
 from fediart.ids import parse_id
 from fediart.storage import shown as shown_rows
 from fediart.storage import works
-from fediart.studio.add_image import add_image, set_cloak
+from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image, order_images, remove_image
+from fediart.studio.choose_cloak import accept_weak, set_cloak
+from fediart.studio.estimate_cloak import strength_of, time_left
+from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, save_draft, start_draft
+from fediart.studio.release_work import HELD
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
 from fediart.web.render import render
@@ -50,9 +56,14 @@ async def compose(request: Request) -> Response:
         if action == "discard":
             await withdraw_work(instance_of(request), account, work_id)
             return go("/drafts")
-        if action == "publish" and not problems:
+        if action == "pause":
+            await pause_cloaks(instance_of(request), account, work_id)
+        elif action == "go-on":
+            await resume_cloaks(instance_of(request), account, work_id)
+        elif not problems and await _is_to_publish(request, account, work_id, action, seen):
             try:
-                final = await publish_work(instance_of(request), account, work_id)
+                ask = account.ask_if_weak and action != "publish-anyway"
+                final = await publish_work(instance_of(request), account, work_id, ask_if_weak=ask)
                 return go(f"/works/{final}")
             except FediartError as problem:
                 problems.append(problem.message)
@@ -61,10 +72,58 @@ async def compose(request: Request) -> Response:
     return go(f"/compose/{work_id}#pictures" if action != "save" else f"/compose/{work_id}")
 
 
+async def _is_to_publish(request: Request, account: Account, work_id: int, action: str, before: ShownWork) -> bool:
+    """By its button; or because the last question is answered of a work that was only held back for that."""
+    if action in ("publish", "publish-anyway"):
+        return True
+    if not action.startswith(ANSWERS) or before.work.problem != HELD:
+        return False
+    return not any(item.image.asks for item in (await _own(request, account, work_id)).images)
+
+
+ANSWERS = ("keep-", "more-", "bare-")
+"""What may be said of a picture that takes only a weak cloak: so be it; a stronger one; none at all."""
+
+
+def state_in_words(image: Image, left: float | None = None) -> str:
+    """Where a picture of the artist's is on its way, in one line. `left`: seconds until it is ready."""
+    if image.state == ImageState.READY:
+        if not image.cloak:
+            return "Ready, not cloaked"
+        return "Cloaked, but weakly" if image.is_weak else "Cloaked, ready"
+    if image.state == ImageState.FAILED:
+        return image.problem
+    tail = f", {words}" if (words := left_in_words(left)) else ""
+    if image.state == ImageState.WAITING:
+        return f"Waiting{tail}"
+    done = f"{'Cloaking' if image.cloak else 'Preparing'} {image.progress * 100:.0f} %"
+    return f"Paused at {image.progress * 100:.0f} %" if image.state == ImageState.PAUSED else f"{done}{tail}"
+
+
+async def _states(request: Request, seen: ShownWork) -> dict[int, str]:
+    """Picture → its state in words."""
+    states = {}
+    for item in seen.images:
+        is_busy = item.image.state in (ImageState.WAITING, ImageState.CLOAKING)
+        left = await time_left(instance_of(request), [item.image.id]) if is_busy else None
+        states[item.image.id] = state_in_words(item.image, left)
+    return states
+
+
 async def _page(request: Request, seen: ShownWork, problems: list[str], status: int = 200) -> Response:
-    waiting = any(item.image.state in ("waiting", "cloaking") for item in seen.images)
     return await render(
-        request, "compose.html", status, work=seen, problems=problems, max_text=MAX_TEXT, max_images=MAX_IMAGES, waiting=waiting
+        request,
+        "compose.html",
+        status,
+        work=seen,
+        problems=problems,
+        max_text=MAX_TEXT,
+        max_images=MAX_IMAGES,
+        waiting=any(item.image.state in ("waiting", "cloaking") for item in seen.images),
+        paused=any(item.image.state == "paused" for item in seen.images),
+        states=await _states(request, seen),
+        strengths=list(CloakStrength),
+        chosen={item.image.id: strength_of(instance_of(request), item.image) for item in seen.images},
     )
 
 
@@ -88,7 +147,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         await save_draft(instance, account, work_id, dataclasses.replace(draft, in_reply_to_id=None))
         problems.append(problem.message)
     for item in seen.images:
-        await _keep_picture(request, account, item.image.id, form, problems)
+        await _keep_picture(request, account, item.image, form, problems)
     await _arrange(request, account, seen, text(form, "action"))
     for upload in form.getlist("pictures"):
         if not isinstance(upload, UploadFile) or not upload.filename:
@@ -101,11 +160,19 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
     return problems
 
 
-async def _keep_picture(request: Request, account: Account, image_id: int, form: FormData, problems: list[str]) -> None:
+async def _keep_picture(request: Request, account: Account, image: Image, form: FormData, problems: list[str]) -> None:
+    instance, action = instance_of(request), text(form, "action")
     try:
-        await describe_image(instance_of(request), account, image_id, alt=text(form, f"alt-{image_id}"))
-        if f"has-cloak-{image_id}" in form:
-            await set_cloak(instance_of(request), account, image_id, bool(text(form, f"cloak-{image_id}")))
+        await describe_image(instance, account, image.id, alt=text(form, f"alt-{image.id}"))
+        strength = text(form, f"cloak-{image.id}")
+        if strength in tuple(CloakStrength):
+            await set_cloak(instance, account, image.id, CloakStrength(strength))
+        if action == f"keep-{image.id}":
+            await accept_weak(instance, account, image.id)
+        elif action == f"bare-{image.id}":
+            await set_cloak(instance, account, image.id, CloakStrength.NONE)
+        elif action == f"more-{image.id}" and (more := strength_of(instance, image).stronger) is not None:
+            await set_cloak(instance, account, image.id, more, settled=True)
     except FediartError as problem:
         problems.append(problem.message)
 
@@ -130,6 +197,7 @@ async def progress(request: Request) -> Response:
     """How far a work is: for the page's script, which shows it live."""
     account = await member(request)
     seen = await _own(request, account, path_id(request))
+    states = await _states(request, seen)
     pictures = [
         {
             "id": str(item.image.id),
@@ -137,12 +205,29 @@ async def progress(request: Request) -> Response:
             "progress": item.image.progress,
             "problem": item.image.problem,
             "preview": f"/media/{item.preview.name}" if item.preview else None,
+            "told": states[item.image.id],
         }
         for item in seen.images
     ]
     told = dict(zip(("planned", "delivered", "failed"), seen.deliveries, strict=True)) if seen.deliveries else None
-    held = {"state": seen.work.state, "problem": seen.work.problem, "pictures": pictures, "deliveries": told}
+    held = {
+        "state": seen.work.state,
+        "problem": seen.work.problem,
+        "pictures": pictures,
+        "deliveries": told,
+        "told": await waiting_in_words(request, seen),
+    }
     return JSONResponse(held, headers={"cache-control": "no-store"})
+
+
+async def waiting_in_words(request: Request, seen: ShownWork) -> str:
+    """What the page of a waiting work says."""
+    undone = [item.image for item in seen.images if item.image.state != ImageState.READY]
+    if any(image.state == ImageState.PAUSED for image in undone):
+        return "Paused. Nothing of this work goes out before you let it go on."
+    share = sum(item.image.progress for item in seen.images) / max(1, len(seen.images))
+    left = left_in_words(await time_left(instance_of(request), [image.id for image in undone]))
+    return f"Cloaking {share * 100:.0f} %{f', {left}' if left else ''}. The work goes out as soon as its pictures are ready."
 
 
 async def drafts(request: Request) -> Response:

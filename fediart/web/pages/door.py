@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.errors import FediartError, NotFound
-from fediart.media.cloak.texture import STRENGTHS
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.open_account import set_up, setup_is_open
@@ -86,4 +85,4 @@ async def about(request: Request) -> Response:
 
 
 async def about_cloak(request: Request) -> Response:
-    return await render(request, "about_cloak.html", strengths=STRENGTHS, strength=instance_of(request).config.cloak.strength)
+    return await render(request, "about_cloak.html", strength=instance_of(request).config.cloak.strength)

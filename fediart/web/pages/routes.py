@@ -7,7 +7,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from fediart.errors import NotFound
-from fediart.web.pages import composer, door, people, settings, works
+from fediart.studio.compare_image import KINDS
+from fediart.web.pages import composer, door, people, record, settings, works
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -41,11 +42,14 @@ def page_routes() -> list[Route]:
         Route("/compose/{id}", composer.compose, methods=both),
         Route("/compose/{id}/progress", composer.progress),
         Route("/drafts", composer.drafts),
+        Route("/pictures/{id}", record.record),
+        *(Route(f"/pictures/{{id}}/{kind}", record.file) for kind in KINDS),
         Route("/works/{id}", works.anywhere),
         Route("/works/{id}/edit", works.edit, methods=both),
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),
         Route("/settings/profile", settings.profile, methods=both),
+        Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/@{name}/feed.atom", people.feed),

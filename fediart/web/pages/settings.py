@@ -6,11 +6,12 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fediart.domain.cloaks import in_words
+from fediart.domain.cloaks import CloakStrength, in_words
 from fediart.domain.images import Purpose
 from fediart.errors import BadInput, FediartError
 from fediart.storage import actors, redos
 from fediart.studio.add_image import put_portrait
+from fediart.studio.choose_cloak import choose_defaults
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
@@ -57,6 +58,28 @@ async def _profile_page(
     padded = [*fields, *[("", "")] * MAX_FIELDS][:MAX_FIELDS]
     return await render(
         request, "settings_profile.html", status, person=shown, name=name, bio=bio, fields=padded, problems=problems
+    )
+
+
+async def cloak(request: Request) -> Response:
+    """How new pictures are cloaked. '' means as this server's settings say."""
+    account = await member(request)
+    instance = instance_of(request)
+    done = False
+    if request.method == "POST":
+        async with trusted_form(request) as form:
+            chosen, ask = text(form, "strength"), bool(text(form, "ask"))
+        strength = CloakStrength(chosen) if chosen in tuple(CloakStrength) else None
+        await choose_defaults(instance, account, strength, ask_if_weak=ask)
+        account, done = await member(request), True
+    return await render(
+        request,
+        "settings_cloak.html",
+        strengths=list(CloakStrength),
+        chosen=account.cloak_strength if account.cloak_default else CloakStrength.NONE.value,
+        usual=instance.config.cloak.strength,
+        ask=account.ask_if_weak,
+        done=done,
     )
 
 

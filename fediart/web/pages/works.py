@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.actors import Account
+from fediart.domain.images import ImageState
 from fediart.domain.works import MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
@@ -18,10 +18,12 @@ from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
 from fediart.studio import react
 from fediart.studio.edit_work import edit_work
+from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
+from fediart.web.pages.composer import waiting_in_words
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
 from fediart.web.render import render
 from fediart.web.security import signed_in
@@ -64,6 +66,8 @@ async def work(request: Request) -> Response:
         if await instance.storage.read(rows.has_tombstone, ids.work_uri(name, work_id), ids.actor_uri(name)):
             raise Gone("This work was deleted by its artist.")
         raise NotFound("There is nothing here, or it is not for everyone.")
+    if seen.work.state == WorkState.DRAFT:
+        return go(f"/compose/{work_id}")
     return await _work_page(request, seen, account, "")
 
 
@@ -87,9 +91,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     viewer = account.actor_id if account else None
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
     is_mine = viewer == seen.work.actor_id
-    reports = {
-        item.image.id: msgspec.json.decode(item.image.cloak_report) for item in seen.images if is_mine and item.image.cloak_report
-    }
+    is_waiting = seen.work.state == WorkState.WAITING
     alternate = seen.work.uri if seen.work.visibility.is_open and seen.author.actor.is_local else ""
     headers = {"link": f'<{alternate}>; rel="alternate"; type="application/activity+json"'} if alternate else None
     return await render(
@@ -101,7 +103,8 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         above=above,
         below=below,
         is_mine=is_mine,
-        reports=reports,
+        waiting=await waiting_in_words(request, seen) if is_waiting else "",
+        paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
         alternate=alternate,
         problem=problem,
     )
@@ -112,6 +115,8 @@ _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
     "unlike": react.unlike,
     "boost": react.boost,
     "unboost": react.unboost,
+    "pause": pause_cloaks,
+    "go-on": resume_cloaks,
 }
 
 
@@ -123,6 +128,9 @@ async def act(request: Request) -> Response:
         if verb in _VERBS:
             await _VERBS[verb](instance, account, work_id)
             return back(request, form, f"/works/{work_id}")
+        if verb == "cancel":
+            await cancel_cloaks(instance, account, work_id)
+            return go(f"/compose/{work_id}")
         if verb == "delete":
             await withdraw_work(instance, account, work_id)
             actor = await instance.storage.read(actors.actor_by_id, account.actor_id)

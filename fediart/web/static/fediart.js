@@ -2,13 +2,6 @@
 
 const asJson = (url) => fetch(url, { headers: { accept: "application/json" } }).then((answer) => (answer.ok ? answer.json() : null));
 
-function words(picture, cloaks) {
-  if (picture.state === "ready") return cloaks ? "Cloaked, ready" : "Ready, not cloaked";
-  if (picture.state === "failed") return picture.problem;
-  if (picture.state === "cloaking") return `${cloaks ? "Cloaking" : "Preparing"} ${Math.round(picture.progress * 100)} %`;
-  return "Waiting";
-}
-
 function watch(id, show) {
   let pause = 400;
   const ask = async () => {
@@ -30,26 +23,39 @@ function showProblem(form, words) {
   scrollTo(0, 0);
 }
 
+// What a picture's state changes on the page comes from the page itself, asked for anew. Fields keep what was typed.
+async function renewPieces(composer) {
+  const page = new DOMParser().parseFromString(await fetch(location.pathname).then((answer) => answer.text()), "text/html");
+  for (const piece of composer.querySelectorAll("[data-image]")) {
+    const fresh = page.querySelector(`[data-image="${piece.dataset.image}"]`);
+    if (!fresh) continue;
+    for (const part of [".thumb", "[data-live]"]) piece.querySelector(part).replaceWith(fresh.querySelector(part));
+  }
+  const actions = page.querySelector("[data-actions]");
+  if (actions) composer.querySelector("[data-actions]").replaceWith(actions);
+}
+
 function followPieces(composer) {
   const isBusy = [...composer.querySelectorAll("[data-state]")].some((state) => state.matches(".waiting, .cloaking"));
   if (!isBusy) return;
+  const ended = new Set();
   watch(composer.dataset.compose, (found) => {
     if (!composer.isConnected) return "done";
+    let changed = false;
     for (const picture of found.pictures) {
       const piece = composer.querySelector(`[data-image="${picture.id}"]`);
       if (!piece) continue;
-      const state = piece.querySelector("[data-state]");
-      state.className = `state ${picture.state}`;
-      state.textContent = words(picture, piece.querySelector("input[type=checkbox]").checked);
-      const empty = piece.querySelector(".unready");
-      if (picture.preview && empty) {
-        const image = new Image();
-        image.src = picture.preview;
-        image.alt = piece.querySelector("textarea").value;
-        empty.replaceWith(image);
+      if (picture.state === "waiting" || picture.state === "cloaking") {
+        const state = piece.querySelector("[data-state]");
+        state.className = `state ${picture.state}`;
+        state.textContent = picture.told;
+      } else if (!ended.has(picture.id)) {
+        ended.add(picture.id);
+        changed = true;
       }
     }
-    return found.pictures.every((picture) => picture.state === "ready" || picture.state === "failed") ? "done" : "more";
+    if (changed) renewPieces(composer).catch(() => {});
+    return found.pictures.every((picture) => ended.has(picture.id)) ? "done" : "more";
   });
 }
 
@@ -114,8 +120,7 @@ if (waiting) {
       location.reload();
       return "done";
     }
-    const share = found.pictures.length ? found.pictures.reduce((sum, picture) => sum + picture.progress, 0) / found.pictures.length : 1;
-    waiting.querySelector("[data-state]").textContent = `Cloaking ${Math.round(share * 100)} %. The work goes out as soon as its pictures are ready.`;
+    waiting.querySelector("[data-state]").textContent = found.told;
     return "more";
   });
 }
