@@ -19,7 +19,7 @@ from fediart.instance import DELIVERY, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
 from fediart.office.fetch_encoders import keep_encoders
-from fediart.office.prune import prune
+from fediart.office.prune import discard_retired, prune
 from fediart.outbox import deliver
 from fediart.storage import leases
 from fediart.storage.tables import deliveries, jobs
@@ -34,6 +34,7 @@ PRUNE_S = 3600
 async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     """Work off jobs and deliveries while the block runs. One process per database does this."""
     await release_leases(instance)
+    await discard_retired(instance)
     lease = secrets.token_hex(8)
     crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
@@ -100,6 +101,7 @@ def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
             lease_ms=kind.lease_ms,
             limit=limit,
             kinds=(name,),
+            after=kind.after,
             in_turn=kind.in_turn,
         )
 
@@ -129,6 +131,7 @@ async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane
             break
     if done:
         await instance.storage.write(leases.finish, jobs, done, lease=lease)
+        instance.wake(*(other for other, waiting in KINDS.items() if name in waiting.after))
 
 
 async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> bool:

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,12 @@ LARGE_SIDE, PREVIEW_SIDE = 1280, 640
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
 
-def limit_self(memory: int = MEMORY) -> None:
-    """Bounded memory (bytes) and processor time, low priority, and an end together with the parent."""
+def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
+    """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     import resource
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
-    os.nice(10)
+    os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         _limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
@@ -266,26 +267,39 @@ def compare(order: dict[str, Any]) -> dict[str, Any]:
     return {"made": [before, written(Image.fromarray(shown), folder, "difference")]}
 
 
+def version_of(order: dict[str, Any]) -> dict[str, Any]:
+    """Of a backend that may be other people's: loading one is running it."""
+    from fediart.media.cloak.backends import cloak_named
+
+    return {"version": cloak_named(order["version_of"]).version}
+
+
+DAMAGED = "This picture is damaged and cannot be opened."
+Act = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _wanted(order: dict[str, Any]) -> tuple[Act, str, str]:
+    """What is asked for, and the kind and words of an error that nobody thought of."""
+    if "version_of" in order:
+        return version_of, "CloakFailed", "The cloak that this server's settings name cannot be loaded."
+    return compare if "public" in order else render, "BadPicture", DAMAGED
+
+
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self(order.get("memory_mb", MEMORY >> 20) << 20)
+    limit_self(order.get("memory_mb", MEMORY >> 20) << 20, patient=order.get("patient", False))
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed
 
+    act, kind, words = _wanted(order)
     try:
-        say(result=compare(order) if "public" in order else render(order))
+        say(result=act(order))
     except CloakFailed as problem:
         say(error={"kind": "CloakFailed", "message": problem.message})
     except MemoryError:
         say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
-        say(
-            error={
-                "kind": "BadPicture",
-                "message": "This picture is damaged and cannot be opened.",
-                "detail": repr(problem)[:300],
-            }
-        )
+        say(error={"kind": kind, "message": words, "detail": repr(problem)[:300]})
     return 0
 
 

@@ -24,6 +24,7 @@ class RenderRequest:
     """`purpose`: work, avatar, header, or remote (another server's picture: only a preview, never cloaked).
 
     `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `memory_mb`: what the process may take.
+    `patient`: nobody waits for this one.
     `scratch`: a folder that is there again when the same picture is prepared once more after a kill or a pause: whatever
     the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
     """
@@ -40,6 +41,7 @@ class RenderRequest:
     memory_mb: int = 1024
     scratch: Path | None = None
     encoders: tuple[tuple[str, Path], ...] = ()
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ async def render(request: RenderRequest, on_progress: Callable[[float], None]) -
         "backend": request.backend,
         "out": str(request.out_dir),
         "pixels": request.pixels,
+        "patient": request.patient,
         "threads": request.threads,
         "memory_mb": request.memory_mb,
         "scratch": str(request.scratch) if request.scratch is not None else None,
@@ -101,6 +104,13 @@ async def compare(request: RenderRequest, public: Path) -> list[Path]:
     answer = await _ask_child(order, request.threads, lambda _share: None)
     _raise_error(answer)
     return [Path(item["path"]) for item in answer["result"]["made"]]
+
+
+async def backend_version(name: str) -> int:
+    """Of an installed backend, which is loaded in a process of its own. Raises CloakFailed where there is none of this name."""
+    answer = await _ask_child({"version_of": name}, 1, lambda _share: None)
+    _raise_error(answer)
+    return int(answer["result"]["version"])
 
 
 async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[[float], None]) -> dict[str, Any]:

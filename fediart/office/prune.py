@@ -1,12 +1,17 @@
 """What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes,
-and files in the making that nobody goes on with."""
+and files in the making that nobody goes on with.
+
+And files that nothing shows any more, where whoever took them out of use did not come to remove them.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 from sqlalchemy import Connection
 
 from fediart.instance import Instance, sweep_unfinished
-from fediart.storage import accounts, arrivals, timelines, works
+from fediart.storage import accounts, arrivals, files, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -18,6 +23,14 @@ async def prune(instance: Instance) -> None:
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)
+    await discard_retired(instance)
+
+
+async def discard_retired(instance: Instance) -> None:
+    """Also at a start: a process that was killed may have left a file that must not be had any more."""
+    while names := await instance.storage.read(files.to_be_discarded, 500):
+        await asyncio.to_thread(instance.files.discard_all, names)
+        await instance.storage.write(files.are_discarded, names)
 
 
 def _forget(db: Connection, now: int, base_url: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
+from fediart.storage import files
 from fediart.storage.tables import images, renditions
 
 _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
@@ -98,11 +100,37 @@ def change_image(db: Connection, image_id: int, /, **values: Any) -> None:
 
 def put_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
     """Put these renditions in the place of the image's earlier ones; returns file names nobody uses any more."""
-    before = set(db.execute(select(renditions.c.name).where(renditions.c.image_id == image_id)).scalars())
-    db.execute(delete(renditions).where(renditions.c.image_id == image_id))
+    return _replace(db, image_id, renditions.c.image_id == image_id, made)
+
+
+_NEXT = "next "
+"""Before the kind of a rendition that is made and not shown yet. As a rendition's its file is held, and goes with its image."""
+
+
+def stage_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
+    """Hold these beside the image's renditions, in the place of any staged before; returns file names nobody uses any more."""
+    return _replace(db, image_id, _is_staged(image_id), [replace(item, kind=_NEXT + item.kind) for item in made])
+
+
+def swap_renditions(db: Connection, image_id: int) -> list[str] | None:
+    """What is staged takes the place of what is shown; returns file names nobody uses any more. None: nothing is staged."""
+    rows = db.execute(select(*_RENDITION).where(_is_staged(image_id))).all()
+    made = [Rendition(*row) for row in rows]
+    return put_renditions(db, image_id, [replace(item, kind=item.kind.removeprefix(_NEXT)) for item in made]) if made else None
+
+
+def _is_staged(image_id: int) -> ColumnElement[bool]:
+    return and_(renditions.c.image_id == image_id, renditions.c.kind.startswith(_NEXT))
+
+
+def _replace(db: Connection, image_id: int, which: ColumnElement[bool], made: Sequence[Rendition]) -> list[str]:
+    before = set(db.execute(select(renditions.c.name).where(which)).scalars())
+    db.execute(delete(renditions).where(which))
     for rendition in made:
         db.execute(insert(renditions).values(**{name: getattr(rendition, name) for name in Rendition.__dataclass_fields__}))
-    return [name for name in before - {r.name for r in made} if not name_is_used(db, name)]
+    names = {rendition.name for rendition in made}
+    files.revive(db, names)
+    return [name for name in before - names if not name_is_used(db, name)]
 
 
 def unfinished_ids(db: Connection) -> set[int]:

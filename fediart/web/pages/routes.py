@@ -51,6 +51,7 @@ def page_routes() -> list[Route]:
         Route("/settings/profile", settings.profile, methods=both),
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
+        Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),

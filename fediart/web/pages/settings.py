@@ -1,4 +1,4 @@
-"""An artist's own settings: profile and password."""
+"""An artist's own settings: profile, password, and the cloaks of their works."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fediart.domain.cloaks import CloakStrength
+from fediart.domain.cloaks import CloakStrength, in_words
 from fediart.domain.images import Purpose
 from fediart.errors import BadInput, FediartError
-from fediart.storage import actors
+from fediart.storage import actors, redos
 from fediart.studio.add_image import put_portrait
 from fediart.studio.choose_cloak import choose_defaults
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
+from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
 from fediart.text.sanitise import plain_text
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
@@ -97,3 +98,30 @@ async def password(request: Request) -> Response:
     except FediartError as problem:
         return await render(request, "settings_password.html", problem.status, problem=problem.message, done=False)
     return await render(request, "settings_password.html", problem="", done=True)
+
+
+async def cloaks(request: Request) -> Response:
+    """How many pictures carry which cloak, and a run that cloaks old ones again."""
+    account = await member(request)
+    instance = instance_of(request)
+    running = await instance.storage.read(redos.running_redo, account.actor_id)
+    if request.method == "POST":
+        async with trusted_form(request) as form:
+            action = text(form, "action")
+        if action == "start":
+            await start_redo(instance, account.actor_id)
+        elif action == "stop" and running is not None and running.actor_id == account.actor_id:
+            await stop_redo(instance, running.id)
+        return go("/settings/cloaks")
+    outlook = await look_ahead(instance, account.actor_id)
+    last = await instance.storage.read(redos.last_redo, account.actor_id)
+    return await render(
+        request,
+        "settings_cloaks.html",
+        outlook=outlook,
+        running=running,
+        is_own=running is not None and running.actor_id is not None,
+        last=last,
+        troubles=await instance.storage.read(redos.troubles, last.id) if last is not None else [],
+        lasting=in_words(outlook.seconds) if outlook.seconds is not None else None,
+    )
