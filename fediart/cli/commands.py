@@ -11,6 +11,7 @@ import click
 
 from fediart import __version__
 from fediart.cli.cloak import cloak
+from fediart.cli.copies import copies
 from fediart.cli.settings import Chosen
 
 
@@ -33,6 +34,7 @@ def fediart() -> None:
 
 
 fediart.add_command(cloak)
+cloak.add_command(copies)
 
 
 @fediart.command()

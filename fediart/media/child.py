@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import hmac
 import io
@@ -29,6 +30,14 @@ MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
 
 PREVIEW_SIDE = 800
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
+
+Order = dict[str, Any]
+"""What was asked for, or its target, as it came in JSON: `RenderRequest` and `Target` say what is in it."""
+
+ORIENTATION = 0x0112
+"""The Exif tag that says how the camera was held: from 5 on the picture lies on its side."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def limit_self() -> None:
@@ -59,8 +68,8 @@ def say(**message: Any) -> None:
     sys.stdout.flush()
 
 
-def decode(path: Path, pixels: int) -> Any:
-    """An upright RGB picture in sRGB without metadata, at most as large as the public copy may be."""
+def decode(path: Path, pixels: int, target: Order | None = None) -> Any:
+    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be."""
     from PIL import Image, ImageCms, ImageOps
 
     from fediart.media.intake import FORMATS
@@ -68,7 +77,7 @@ def decode(path: Path, pixels: int) -> Any:
     with Image.open(path, formats=tuple(FORMATS)) as opened:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
-        goal = public_size(opened.width, opened.height)
+        goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)
         opened.draft(None, goal)  # a JPEG of twice the goal or more is decoded at half its size; else nothing happens
         opened.load()
         profile = opened.info.get("icc_profile")
@@ -110,8 +119,24 @@ def _resized(picture: Any, goal: tuple[int, int]) -> Any:
 
 def public_size(width: int, height: int) -> tuple[int, int]:
     """The size of the public copy of a picture of this size."""
-    scale = min(1.0, MAX_SIDE / max(width, height), (MAX_PIXELS / (width * height)) ** 0.5)
-    return max(1, int(width * scale)), max(1, int(height * scale))
+    return size_within(width, height, MAX_SIDE, MAX_SIDE, MAX_PIXELS)
+
+
+def size_within(width: int, height: int, widest: int | None, highest: int | None, pixels: int | None) -> tuple[int, int]:
+    """The largest size of this shape inside bounds (None: no bound), not larger than it is."""
+    scale = min(
+        1.0, (widest or width) / width, (highest or height) / height, ((pixels or width * height) / (width * height)) ** 0.5
+    )
+    # What is a whole number but for the last bits is one: 1,080 shall not become 1,079.
+    return max(1, int(width * scale + 1e-6)), max(1, int(height * scale + 1e-6))
+
+
+def _goal(opened: Any, target: Order) -> tuple[int, int]:
+    """The size of an opened picture, as it is stored, once it fits the target, whose bounds are meant upright."""
+    is_lying = opened.getexif().get(ORIENTATION, 1) >= 5
+    widest, highest = target["width"], target["height"]
+    box = (highest, widest) if is_lying else (widest, highest)
+    return size_within(opened.width, opened.height, *box, target["pixels"])
 
 
 def srgb_profile() -> bytes:
@@ -122,8 +147,8 @@ def srgb_profile() -> bytes:
     return made[:24] + bytes.fromhex("07e8 0001 0001 0000 0000 0000") + made[36:]
 
 
-def encode(picture: Any, quality: int = 92) -> bytes:
-    """JPEG, sRGB, without anything but pixels and the colour profile."""
+def encode(picture: Any, quality: int = 92, most: int | None = None) -> bytes:
+    """JPEG, sRGB, without anything but pixels and the colour profile. `most` bytes: else what other servers keep."""
     from PIL import ImageFile
 
     # A progressive JPEG must fit into Pillow's buffer whole; its own guess, a byte a pixel, is too small for dense paint.
@@ -131,7 +156,7 @@ def encode(picture: Any, quality: int = 92) -> bytes:
     while True:
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
-        if out.tell() <= MAX_BYTES or quality <= 50:
+        if out.tell() <= (most or MAX_BYTES) or quality <= 50:
             return out.getvalue()
         quality -= 8
 
@@ -162,14 +187,31 @@ def cloaked(picture: Any, original: Path, order: dict[str, Any]) -> tuple[Any, d
     return Image.fromarray(pixels), asdict(report)
 
 
+def encode_as(picture: Any, target: Order) -> bytes:
+    """The file that a target asks for; the same picture gives the same bytes."""
+    if target["media_type"] == "image/jpeg":
+        return encode(picture, target["quality"], target["bytes"] or sys.maxsize)
+    out = io.BytesIO()
+    if target["media_type"] == "image/png":
+        picture.save(out, "PNG", compress_level=6, icc_profile=srgb_profile())
+    else:
+        picture.save(out, "WEBP", quality=target["quality"], method=4, icc_profile=srgb_profile())
+    return out.getvalue()
+
+
 def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
-    data = encode(picture, quality)
-    path = folder / f"{kind}.jpg"
+    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality))
+
+
+def _put(picture: Any, folder: Path, kind: str, media_type: str, data: bytes) -> dict[str, Any]:
+    from fediart.media.targets import SUFFIXES
+
+    path = folder / f"{kind}.{SUFFIXES[media_type]}"
     path.write_bytes(data)
     return {
         "kind": kind,
         "path": str(path),
-        "media_type": "image/jpeg",
+        "media_type": media_type,
         "width": picture.width,
         "height": picture.height,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -178,15 +220,18 @@ def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[st
 
 
 def render(order: dict[str, Any]) -> dict[str, Any]:
-    """All renditions of one picture. Everything that is written is made from the cloaked pixels."""
+    """All renditions of one picture, or the one that a target asks for. Everything written is made from the cloaked pixels."""
     from PIL import Image
 
-    path, folder = Path(order["original"]), Path(order["out"])
-    picture = fitted(decode(path, order["pixels"]), order["purpose"])
+    path, folder, target = Path(order["original"]), Path(order["out"]), order.get("target")
+    picture = fitted(decode(path, order["pixels"], target), order["purpose"])
     say(progress=0.2)
     report = None
     if order["cloak"]:
         picture, report = cloaked(picture, path, order)
+    if target is not None:
+        made = [_put(picture, folder, "copy", target["media_type"], encode_as(picture, target))]
+        return {"renditions": made, "blurhash": "", "report": report, "width": picture.width, "height": picture.height}
     made = []
     if order["purpose"] != "remote":
         made.append(written(picture, folder, "public"))
@@ -221,6 +266,9 @@ def main() -> int:
     except MemoryError:
         say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
+        if isinstance(problem, OSError) and problem.errno in NO_ROOM:
+            say(error={"kind": "Unavailable", "message": "There is no room on the disk now.", "detail": repr(problem)[:300]})
+            return 0
         say(
             error={
                 "kind": "BadPicture",

@@ -1,11 +1,14 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes."""
+"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, copies for elsewhere,
+the far end of homes."""
 
 from __future__ import annotations
+
+import asyncio
 
 from sqlalchemy import Connection
 
 from fediart.instance import Instance
-from fediart.storage import accounts, arrivals, timelines, works
+from fediart.storage import accounts, arrivals, copies, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -14,6 +17,8 @@ ARRIVALS_MS = 30 * 24 * 3600 * 1000
 
 async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
+    for key in await instance.storage.write(copies.forget_copies, instance.clock()):
+        await asyncio.to_thread(instance.vault.discard, key)
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
 

@@ -7,7 +7,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from fediart.errors import NotFound
-from fediart.web.pages import composer, door, people, settings, works
+from fediart.web.pages import composer, copies, door, people, settings, works
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -42,6 +42,8 @@ def page_routes() -> list[Route]:
         Route("/compose/{id}/progress", composer.progress),
         Route("/drafts", composer.drafts),
         Route("/works/{id}", works.anywhere),
+        Route("/works/{id}/copies", copies.progress),
+        Route("/copies/{id}", copies.download),
         Route("/works/{id}/edit", works.edit, methods=both),
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),

@@ -22,6 +22,7 @@ from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
+from fediart.web.pages import copies
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
 from fediart.web.render import render
 from fediart.web.security import signed_in
@@ -90,6 +91,8 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     reports = {
         item.image.id: msgspec.json.decode(item.image.cloak_report) for item in seen.images if is_mine and item.image.cloak_report
     }
+    is_out = is_mine and seen.work.state == WorkState.PUBLISHED
+    offers = await copies.offers_for(instance_of(request), seen.images) if is_out else {}
     alternate = seen.work.uri if seen.work.visibility.is_open and seen.author.actor.is_local else ""
     headers = {"link": f'<{alternate}>; rel="alternate"; type="application/activity+json"'} if alternate else None
     return await render(
@@ -102,6 +105,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         below=below,
         is_mine=is_mine,
         reports=reports,
+        offers=offers,
         alternate=alternate,
         problem=problem,
     )
@@ -116,7 +120,7 @@ _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
 
 
 async def act(request: Request) -> Response:
-    """Like, boost, reply, delete: forms on a work."""
+    """Like, boost, reply, copy, delete: forms on a work."""
     account, work_id, verb = await member(request), path_id(request), request.path_params["verb"]
     instance = instance_of(request)
     async with trusted_form(request) as form:
@@ -127,6 +131,8 @@ async def act(request: Request) -> Response:
             await withdraw_work(instance, account, work_id)
             actor = await instance.storage.read(actors.actor_by_id, account.actor_id)
             return go(f"/@{actor.username}" if actor else "/home")
+        if verb == "copy":
+            return await copies.ask(request, account, work_id, form)
         if verb == "reply":
             return await _reply(request, account, work_id, text(form, "text"), text(form, "visibility"))
     raise NotFound("There is nothing here.")
