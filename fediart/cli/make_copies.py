@@ -26,15 +26,13 @@ from fediart.cli.copy_plan import Planned, plan_copies
 from fediart.cli.copy_record import CopyRecord, Made, only_one, recording, sha256_of, sweep
 from fediart.config import Config, load_config
 from fediart.errors import ConfigError, Conflict, FediartError, NotFound, Unavailable
-from fediart.instance import open_instance, read_secret
 from fediart.media.cloak.backends import cloak_named
 from fediart.media.cloak.shelf import own_folder
-from fediart.media.disk import write_whole
+from fediart.media.disk import key_at, write_whole
 from fediart.media.intake import IntakeLimits
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.targets import Target
 from fediart.observe import set_up_logs
-from fediart.storage import accounts
 
 INPUT_BYTES = 1 << 30
 """One's own files may be larger than what a server takes from others; their pixels are bound all the same."""
@@ -112,6 +110,10 @@ async def _manner(order: CopyOrder, settings: Config, home: Path) -> Manner:
 async def _secret(order: CopyOrder, settings: Config, home: Path) -> bytes:
     """The artist's, so that a copy has the cloak of the server's public copy; else this user's own, made at the first use."""
     if order.data is not None and order.artist is not None:
+        # Only here a database is needed, and all that a server is.
+        from fediart.instance import open_instance
+        from fediart.storage import accounts
+
         async with open_instance(settings, order.data) as instance:
             name = order.artist.lower().removeprefix("@")
             account = await instance.storage.read(accounts.account_named, name)
@@ -120,7 +122,7 @@ async def _secret(order: CopyOrder, settings: Config, home: Path) -> bytes:
         return account.cloak_secret
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(home / "secret.lock", "Another fediart makes this user's key at this moment. Please try again."):
-        return hmac.new(read_secret(home), b"cloaked copies", hashlib.sha256).digest()
+        return hmac.new(key_at(home / "secret.key"), b"cloaked copies", hashlib.sha256).digest()
 
 
 def _make_folder(out: Path) -> None:
