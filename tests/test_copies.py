@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import io
 import json
@@ -33,6 +34,7 @@ from fediart.domain.works import WorkState
 from fediart.errors import BadInput
 from fediart.media.child import size_within
 from fediart.media.cloak.shelf import own_folder
+from fediart.media.cloak.texture import TextureCloak
 from fediart.media.intake import IntakeLimits
 from fediart.media.pipeline import RenderRequest, render
 from fediart.media.sample import draw_sample
@@ -64,6 +66,11 @@ class Ran:
     stderr: str
 
 
+@functools.cache
+def drawn(kind: str, size: tuple[int, int], seed: int) -> Image.Image:
+    return Image.fromarray(KINDS[kind](*size, seed))
+
+
 class Desk:
     """Somebody's computer: a home folder, pictures in `art`, copies in `out`."""
 
@@ -76,7 +83,7 @@ class Desk:
     def put(self, name: str, kind: str = "painting", size: tuple[int, int] = (160, 120), seed: int = 1, **more: Any) -> Path:
         path = self.art / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(KINDS[kind](*size, seed)).save(path, **more)
+        drawn(kind, size, seed).save(path, **more)
         return path
 
     def start(self, *arguments: Path | str, **more: Any) -> subprocess.Popen[str]:
@@ -133,7 +140,7 @@ def test_every_picture_of_a_folder_comes_out_cloaked_under_its_own_name_and_noth
             assert not copy.getexif()
             assert shift(copy, original) > 3
         assert (line["state"], line["for"], line["strength"], line["strength_used"]) == ("made", None, "strong", "strong")
-        assert (line["backend"], line["version"], line["encoders"]) == ("texture", 1, [])
+        assert (line["backend"], line["version"], line["encoders"]) == ("texture", TextureCloak.version, [])
         assert line["flip"] > 0.02
         assert 20 < line["psnr"] < 60
         assert 0.5 < line["ssim"] < 1
@@ -401,10 +408,9 @@ def test_people_are_told_in_words(desk: Desk) -> None:
     assert "bad.png: This file is empty." in told
 
 
-def test_as_an_artist_of_a_server_one_gets_the_very_file_that_it_publishes(desk: Desk, tmp_path: Path) -> None:
+def test_as_an_artist_of_a_server_one_gets_the_very_file_that_it_publishes(desk: Desk, data: Path) -> None:
     picture = draw_sample(640, 480)
     (desk.art / "evening.jpg").write_bytes(picture)
-    data = tmp_path / "server"
 
     async def published() -> bytes:
         async with a_world(data) as world:
@@ -499,7 +505,7 @@ def kept(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 @pytest.mark.anyio
 async def test_the_copies_of_a_picture_carry_one_cloak_so_that_averaging_them_gives_nothing_away(tmp_path: Path) -> None:
     """The public copy and one at another size; two cloaks that share nothing show what an average takes away."""
-    picture = Image.fromarray(KINDS["painting"](1_600, 1_200, 3))
+    picture = drawn("painting", (1_280, 960), 3)
     picture.save(tmp_path / "original.png")
     size = (1_080, 810)
     made = {"public": await rendered(tmp_path / "original.png", tmp_path / "public", None)}
@@ -517,7 +523,7 @@ async def test_the_copies_of_a_picture_carry_one_cloak_so_that_averaging_them_gi
 async def test_what_lies_in_the_folder_where_one_works_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nraise SystemExit")
     picture = tmp_path / "a.png"
-    Image.fromarray(KINDS["painting"](160, 120, 1)).save(picture)
+    drawn("painting", (160, 120), 1).save(picture)
     monkeypatch.chdir(tmp_path)
     assert (await rendered(Path("a.png"), Path("out"), target_for(None, "image/png"))).exists()
     assert not (tmp_path / "run").exists()
