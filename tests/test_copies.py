@@ -431,6 +431,15 @@ async def _ready(world: World, image_id: int) -> Any:
     return shown if shown is not None and shown.public is not None else None
 
 
+def test_the_page_about_copies_names_every_platform_and_every_key_of_the_json(desk: Desk) -> None:
+    page = (ROOT / "docs" / "cloak-copies.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    desk.put("a.png")
+    (line,) = desk.cloak(desk.art).lines
+    assert named == set(PLATFORMS) | set(line)
+
+
 # -------------------------------------------------------------------------------------------- sizes and textures
 
 
@@ -447,6 +456,7 @@ def test_a_size_fits_its_bounds_to_the_pixel_and_is_never_enlarged() -> None:
         assert wide == 1_080 or tall == 1_920 or (wide, tall) == (width, height)
         assert wide <= 1_080
         assert tall <= 1_920
+    assert {size_within(width, width * 3 // 4, 1_080, None, None)[0] for width in range(1_081, 9_000)} == {1_080}
     assert size_within(640, 480, 1_080, 1_920, None) == (640, 480)
     assert size_within(9_000, 6_000, None, None, None) == (9_000, 6_000)
 
