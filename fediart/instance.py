@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +28,7 @@ from fediart.errors import ConfigError
 from fediart.ids import new_id
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
+from fediart.media.disk import key_at
 from fediart.media.files import Files
 from fediart.media.vault import Vault
 from fediart.remote.bring_home import Seeker
@@ -117,19 +116,7 @@ class Instance:
 
 def read_secret(data: Path) -> bytes:
     """The instance's own secret, made on first start, readable by its user only."""
-    path = data / "secret.key"
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_bytes(32)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-    if len(key) != 32:
-        raise ConfigError(f"{path} is damaged: it must hold 32 bytes. Restore it from your backup.")
-    return key
+    return key_at(data / "secret.key")
 
 
 def token_hash(token: str) -> str:

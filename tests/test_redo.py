@@ -627,9 +627,9 @@ async def test_pictures_from_before_there_was_a_record_of_methods_get_it_from_th
     with sqlite3.connect(folder / "fediart.sqlite") as db:
         before = db.execute("SELECT id, cloak_method FROM images ORDER BY id").fetchall()
         db.execute("ALTER TABLE images DROP COLUMN cloak_method")
-        for table in ("retired_files", "redo_turns", "redos"):
+        for table in ("copies", "retired_files", "redo_turns", "redos"):
             db.execute(f"DROP TABLE {table}")
-        db.execute("UPDATE alembic_version SET version_num = '0003j'")
+        db.execute("UPDATE alembic_version SET version_num = '0003'")
     assert await migrate.migrate(database_url("", folder))
     with sqlite3.connect(folder / "fediart.sqlite") as db:
         assert db.execute("SELECT id, cloak_method FROM images ORDER BY id").fetchall() == before

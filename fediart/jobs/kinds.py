@@ -11,6 +11,7 @@ from typing import Any
 
 from fediart.instance import Instance
 from fediart.studio.bring_image import bring_image, give_up_picture
+from fediart.studio.copy_image import give_up_copy, make_copy
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
 from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
 
@@ -45,6 +46,7 @@ def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
 KINDS: dict[str, Kind] = {
     "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id"), in_turn=True),
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
+    "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
     # Old works wait for new ones: whoever uploads now sits before the screen.
     RECLOAK: Kind(_of(redo_step, "redo_id"), 1, 1, 60_000, 4, _of(give_up_step, "redo_id"), after=("cloak", "release")),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fediart.errors import Unavailable
+from fediart.errors import ConfigError, Unavailable
 
 
 @contextlib.contextmanager
@@ -59,3 +59,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def key_at(path: Path) -> bytes:
+    """The 32 secret bytes in a file, which is made at the first use, readable by its user only. Raises ConfigError."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(32)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+    if len(key) != 32:
+        raise ConfigError(f"{path} is damaged: it must hold 32 bytes. Restore it from your backup.")
+    return key

@@ -8,14 +8,18 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fediart.errors import BadPicture, CloakFailed
+import fediart
+from fediart.errors import BadPicture, CloakFailed, Unavailable
+from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
+from fediart.media.targets import Target
 
 TIMEOUT_S = 600
+_HOME = Path(fediart.__file__).parents[1]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -27,6 +31,8 @@ class RenderRequest:
     `patient`: nobody waits for this one.
     `scratch`: a folder that is there again when the same picture is prepared once more after a kill or a pause: whatever
     the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
+    With a `target` that is one file of kind copy, of the target's size, into which the public copy's own direction is laid.
+    Whoever averages the two, brought to one size, gets the cloak again, not the picture.
     """
 
     original_path: Path
@@ -42,11 +48,12 @@ class RenderRequest:
     scratch: Path | None = None
     encoders: tuple[tuple[str, Path], ...] = ()
     patient: bool = False
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A file in `out_dir`. `kind`: public, large or preview."""
+    """A file in `out_dir`. `kind`: public, large, preview or copy."""
 
     kind: str
     path: Path
@@ -59,7 +66,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """`width` and `height` of the public copy. `report` is None when it was not to be cloaked."""
+    """`width` and `height` of the public or asked-for copy. `report` is None when it was not to be cloaked."""
 
     renditions: tuple[Rendered, ...]
     blurhash: str
@@ -69,21 +76,22 @@ class RenderResult:
 
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
-    """Raises BadPicture or CloakFailed in words for the artist. Cancelled: the child is killed."""
+    """Raises BadPicture or CloakFailed in words for the artist, or Unavailable. Cancelled: the child is killed."""
     order = {
-        "original": str(request.original_path),
+        "original": str(request.original_path.absolute()),
         "purpose": request.purpose,
         "cloak": request.cloak,
         "secret": request.secret.hex(),
         "strength": request.strength,
         "backend": request.backend,
-        "out": str(request.out_dir),
+        "out": str(request.out_dir.absolute()),
         "pixels": request.pixels,
         "patient": request.patient,
         "threads": request.threads,
         "memory_mb": request.memory_mb,
-        "scratch": str(request.scratch) if request.scratch is not None else None,
-        "encoders": [[name, str(path)] for name, path in request.encoders],
+        "scratch": str(request.scratch.absolute()) if request.scratch is not None else None,
+        "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
+        "target": asdict(request.target) if request.target is not None else None,
     }
     return _result(request, await _ask_child(order, request.threads, on_progress))
 
@@ -94,10 +102,10 @@ async def compare(request: RenderRequest, public: Path) -> list[Path]:
     `public`: the copy that `render` made of the same request.
     """
     order = {
-        "original": str(request.original_path),
-        "public": str(public),
+        "original": str(request.original_path.absolute()),
+        "public": str(public.absolute()),
         "purpose": request.purpose,
-        "out": str(request.out_dir),
+        "out": str(request.out_dir.absolute()),
         "pixels": request.pixels,
         "memory_mb": request.memory_mb,
     }
@@ -107,7 +115,9 @@ async def compare(request: RenderRequest, public: Path) -> list[Path]:
 
 
 async def backend_version(name: str) -> int:
-    """Of an installed backend, which is loaded in a process of its own. Raises CloakFailed where there is none of this name."""
+    """Other people's cloaks are never loaded into this process: one of its own is asked. Raises CloakFailed."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]().version
     answer = await _ask_child({"version_of": name}, 1, lambda _share: None)
     _raise_error(answer)
     return int(answer["result"]["version"])
@@ -122,6 +132,8 @@ async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
+        # Python looks for modules where it is started. There must lie ours, and not what an artist has in her folder.
+        cwd=_HOME,
         limit=1 << 20,
     )
     try:
@@ -157,7 +169,7 @@ async def _converse(
 def _raise_error(answer: dict[str, Any]) -> None:
     if "error" in answer:
         error = answer["error"]
-        kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed}[error["kind"]]
+        kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed, "Unavailable": Unavailable}[error["kind"]]
         raise kind(error["message"], detail=error.get("detail"))
 
 

@@ -1,5 +1,5 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes,
-and files in the making that nobody goes on with.
+"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, copies for elsewhere,
+the far end of homes, and files in the making that nobody goes on with.
 
 And files that nothing shows any more, where whoever took them out of use did not come to remove them.
 """
@@ -11,7 +11,7 @@ import asyncio
 from sqlalchemy import Connection
 
 from fediart.instance import Instance, sweep_unfinished
-from fediart.storage import accounts, arrivals, files, timelines, works
+from fediart.storage import accounts, arrivals, copies, files, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -20,6 +20,8 @@ ARRIVALS_MS = 30 * 24 * 3600 * 1000
 
 async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
+    for key in await instance.storage.write(copies.forget_copies, instance.clock()):
+        await asyncio.to_thread(instance.vault.discard, key)
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)

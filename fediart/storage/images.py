@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bind
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
 from fediart.storage import files
+from fediart.storage.copies import drop_copies
 from fediart.storage.tables import images, renditions
 
 _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
@@ -149,6 +150,7 @@ def drop_images(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str
         return [], []
     names = set(db.execute(select(renditions.c.name).where(renditions.c.image_id.in_(ids))).scalars())
     keys = [key for key in db.execute(select(images.c.vault_key).where(images.c.id.in_(ids))).scalars() if key]
+    keys += drop_copies(db, ids)
     db.execute(delete(renditions).where(renditions.c.image_id.in_(ids)))
     db.execute(delete(images).where(images.c.id.in_(ids)))
     return [name for name in names if not name_is_used(db, name)], keys

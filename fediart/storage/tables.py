@@ -221,6 +221,26 @@ renditions = Table(
     Column("sha256", String(64), nullable=False),
 )
 
+# Cloaked copies in the size of another place, for their artist alone. `cloak_report`: the public copy's when it was asked for.
+copies = Table(
+    "copies",
+    metadata,
+    _id(),
+    Column("image_id", BigInteger, ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("platform", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("progress", Float, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("cloak_report", Text, nullable=False),
+    Column("vault_key", Text),
+    Column("media_type", Text, nullable=False, server_default=""),
+    Column("width", Integer, nullable=False, server_default="0"),
+    Column("height", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("until", BigInteger, nullable=False, index=True),
+    UniqueConstraint("image_id", "platform"),
+)
+
 # Files that nothing shows any more. What had a public name answers 410 for good; `on_disk`: the file itself must still go.
 retired_files = Table(
     "retired_files",

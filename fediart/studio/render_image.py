@@ -16,7 +16,7 @@ from fediart.domain.cloaks import CloakMethod, CloakStrength
 from fediart.domain.images import Image, Rendition
 from fediart.errors import CloakFailed
 from fediart.instance import Instance
-from fediart.media.cloak.backends import BUILT_IN, chosen
+from fediart.media.cloak.backends import chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
 from fediart.storage import accounts
@@ -34,8 +34,7 @@ async def present_methods(instance: Instance) -> dict[str, str]:
     """
     encoders = await asyncio.to_thread(instance.encoders_here)
     backend = chosen(instance.config.cloak.backend, encoders)
-    # Other people's cloaks are never loaded into this process: one of its own is asked.
-    version = BUILT_IN[backend]().version if backend in BUILT_IN else await backend_version(backend)
+    version = await backend_version(backend)
     usual = instance.config.cloak.strength
     names = [name for name, _ in encoders] if backend == SteeredCloak.name else []
     return {

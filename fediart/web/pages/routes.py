@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import composer, door, people, record, settings, works
+from fediart.web.pages import composer, copies, door, people, record, settings, works
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -45,6 +45,8 @@ def page_routes() -> list[Route]:
         Route("/pictures/{id}", record.record),
         *(Route(f"/pictures/{{id}}/{kind}", record.file) for kind in KINDS),
         Route("/works/{id}", works.anywhere),
+        Route("/works/{id}/copies", copies.progress),
+        Route("/copies/{id}", copies.download),
         Route("/works/{id}/edit", works.edit, methods=both),
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),

@@ -23,6 +23,7 @@ from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
+from fediart.web.pages import copies
 from fediart.web.pages.composer import waiting_in_words
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
 from fediart.web.render import render
@@ -92,6 +93,8 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
     is_mine = viewer == seen.work.actor_id
     is_waiting = seen.work.state == WorkState.WAITING
+    is_out = is_mine and seen.work.state == WorkState.PUBLISHED
+    offers = await copies.offers_for(instance_of(request), seen.images) if is_out else {}
     alternate = seen.work.uri if seen.work.visibility.is_open and seen.author.actor.is_local else ""
     headers = {"link": f'<{alternate}>; rel="alternate"; type="application/activity+json"'} if alternate else None
     return await render(
@@ -105,6 +108,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         is_mine=is_mine,
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
+        offers=offers,
         alternate=alternate,
         problem=problem,
     )
@@ -121,7 +125,7 @@ _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
 
 
 async def act(request: Request) -> Response:
-    """Like, boost, reply, delete: forms on a work."""
+    """Like, boost, reply, copy, delete: forms on a work."""
     account, work_id, verb = await member(request), path_id(request), request.path_params["verb"]
     instance = instance_of(request)
     async with trusted_form(request) as form:
@@ -135,6 +139,8 @@ async def act(request: Request) -> Response:
             await withdraw_work(instance, account, work_id)
             actor = await instance.storage.read(actors.actor_by_id, account.actor_id)
             return go(f"/@{actor.username}" if actor else "/home")
+        if verb == "copy":
+            return await copies.ask(request, account, work_id, form)
         if verb == "reply":
             return await _reply(request, account, work_id, text(form, "text"), text(form, "visibility"))
     raise NotFound("There is nothing here.")

@@ -7,8 +7,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003r"
-down_revision = "0003j"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
