@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fediart.clock import system_clock
 from fediart.config import load_config
 from fediart.instance import open_instance
 from fediart.studio.open_account import setup_token
@@ -62,6 +63,34 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(tmp_path: Pa
         assert "fediart-8000" not in browser.http.cookies
         thief = await people.client(cookies={"fediart-8000": token})
         assert (await thief.get("/home")).status_code == 401
+
+
+@pytest.mark.anyio
+async def test_a_session_lasts_as_long_as_it_is_used_and_ends_sixty_days_after(tmp_path: Path) -> None:
+    day = 24 * 3600 * 1000
+    now = system_clock()
+    config = load_config(None, {}, LOOPBACK)
+    async with open_instance(config, tmp_path, clock=lambda: now) as instance, people_of(instance) as people:
+        mira = (await people.person("mira")).browser
+        other = await people.browser()
+        await other.sign_in("mira")
+        kept = mira.http.cookies["fediart-8000"]
+        now += day - 1_000
+        before = await instance.storage.read(everything)
+        assert "set-cookie" not in (await mira.get("/search")).headers
+        assert await instance.storage.read(everything) == before, "within a day a read stays a read"
+        for _ in range(4):
+            now += 30 * day
+            seen = await mira.get("/search")
+            assert seen.status_code == 200
+            assert f"fediart-8000={kept}" in seen.headers["set-cookie"], "the browser keeps it for as long again"
+            assert f"Max-Age={60 * 24 * 3600}" in seen.headers["set-cookie"]
+            before = await instance.storage.read(everything)
+            assert "set-cookie" not in (await mira.get("/search")).headers
+            assert await instance.storage.read(everything) == before, "once a day"
+        assert not await other.is_signed_in(), "what was not used for sixty days has ended"
+        now += 60 * day + 1
+        assert not await mira.is_signed_in()
 
 
 @pytest.mark.anyio
