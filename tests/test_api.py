@@ -417,6 +417,22 @@ async def test_likes_boosts_replies_and_what_their_artist_hears(tmp_path: Path) 
 
 
 @pytest.mark.anyio
+async def test_whom_a_work_mentions_and_answers_is_told_by_ids_under_which_they_are_found(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world, people_of(world.instance) as people:
+        noor = await people.person("noor")
+        (work_id,) = await _published(world, "for @noor and @nobody@elsewhere.example")
+        seen = (await world.stranger.get(f"/api/v1/statuses/{work_id}")).json()
+        assert seen["in_reply_to_account_id"] is None
+        (mention,) = seen["mentions"]
+        told = (await world.stranger.get(f"/api/v1/accounts/{mention['id']}")).json()
+        assert mention == {name: told[name] for name in ("id", "username", "acct", "url")}
+        assert mention["id"] == str(noor.account.actor_id)
+        said = {"status": "nice", "in_reply_to_id": work_id}
+        reply = (await noor.api.post("/api/v1/statuses", json=said)).json()
+        assert (reply["in_reply_to_id"], reply["in_reply_to_account_id"]) == (work_id, seen["account"]["id"])
+
+
+@pytest.mark.anyio
 async def test_following_and_finding_people_of_this_server(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         noor = await people.person("noor")

@@ -24,7 +24,7 @@ import fediart
 from fediart.activitypub.addressing import address
 from fediart.domain.actors import Account, Actor, Role
 from fediart.domain.follows import Follow, FollowState
-from fediart.domain.works import Visibility, WorkState
+from fediart.domain.works import Mention, Visibility, WorkState
 from fediart.errors import ConfigError
 from fediart.ids import new_id, time_of
 from fediart.storage import accounts, actors, arrivals, deliveries, follows, jobs, leases, migrate, settings, timelines, works
@@ -609,6 +609,25 @@ async def test_one_works_addresses_open_no_other_work(storage: Storage) -> None:
         return [works.may_see(db, id_, who) for id_ in (first, second) for who in (named, other)]
 
     assert await storage.write(act) == [True, False, False, True]
+
+
+async def test_a_work_is_shown_with_whom_it_mentions_and_answers_where_they_are_known(storage: Storage) -> None:
+    def act(db: Connection) -> tuple[list[tuple[str, int | None]], list[int | None], int]:
+        author, far = person(db, "mira"), person(db, "ada", "far.example")
+        first = work(db, far)
+        second = work(db, author, answers=actor(db, far).uri)
+        works.change_work(db, second, in_reply_to_id=first)
+        known, unknown = actor(db, far).uri, "https://far.example/users/unmet"
+        mentions = [Mention(uri, f"{uri[-3:]}@far.example", uri) for uri in (known, unknown)]
+        works.put_surroundings(db, second, to=[], cc=[], tags=["oil"], mentions=mentions)
+        shown = shown_rows.works_shown(db, [first, second], author)
+        met = sorted((mention.uri, mention.actor_id) for mention in shown[1].mentions)
+        assert shown[1].tags == ("oil",)
+        return met, [item.answers_actor_id for item in shown], far
+
+    met, answered, far = await storage.write(act)
+    assert met == [("https://far.example/users/ada", far), ("https://far.example/users/unmet", None)]
+    assert answered == [None, far]
 
 
 # ------------------------------------------------------------------------------------- one code path for both

@@ -9,7 +9,7 @@ from fediart.clock import to_iso
 from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.notifications import ShownNotification
-from fediart.domain.works import ShownActor, ShownWork, Visibility
+from fediart.domain.works import Mention, ShownActor, ShownWork, Visibility
 from fediart.outbox.documents import media_url
 from fediart.text.sanitise import plain_text
 
@@ -144,14 +144,14 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "sensitive": work.sensitive,
         "spoiler_text": work.warning,
         "media_attachments": [attachment(ids, image) for image in shown.images],
-        "mentions": [{"id": "0", "username": m.acct.split("@")[0], "acct": m.acct, "url": m.url} for m in shown.mentions],
+        "mentions": [_mention(ids, item) for item in shown.mentions],
         "tags": [{"name": tag, "url": ids.tag_url(tag)} for tag in shown.tags],
         "emojis": [],
         "reblogs_count": work.boosts,
         "favourites_count": work.likes,
         "replies_count": work.replies,
         "in_reply_to_id": str(work.in_reply_to_id) if work.in_reply_to_id else None,
-        "in_reply_to_account_id": None,
+        "in_reply_to_account_id": str(shown.answers_actor_id) if shown.answers_actor_id else None,
         "language": work.language,
         "reblog": None,
         "poll": None,
@@ -163,6 +163,13 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "pinned": False,
         "filtered": [],
     }
+
+
+def _mention(ids: Identifiers, held: Mention) -> dict[str, Any]:
+    """Of an actor that is not known here the id is 0: clients need one, and find nobody under it."""
+    username, _, host = held.acct.partition("@")
+    acct = username if host in ids.hosts else held.acct
+    return {"id": str(held.actor_id or 0), "username": username, "acct": acct, "url": held.url}
 
 
 def relationship(held: Relationship) -> dict[str, Any]:
