@@ -227,16 +227,18 @@ async def public(request: Request) -> Response:
 
 
 async def tagged(request: Request) -> Response:
-    instance, cut = instance_of(request), page_of(request)
+    """To strangers only what was made here, as on the page."""
+    instance, cut, by = instance_of(request), page_of(request), await viewer(request)
     tag = request.path_params["tag"][:100]
     listed = await instance.storage.read(
         works.works_tagged,
         tag,
-        await viewer(request),
+        by,
         max_id=cut.max_id,
         min_id=cut.min_id,
         since_id=cut.since_id,
         limit=cut.limit,
+        local=by is None or truth(request.query_params.get("local", "")),
     )
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 

@@ -14,7 +14,7 @@ from fediart.storage import notifications as notices
 from fediart.studio import follow_actor
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
-from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import profile_path, render, render_text
 from fediart.web.security import signed_in
 
@@ -40,7 +40,7 @@ async def profile(request: Request) -> Response:
     instance, account = instance_of(request), await signed_in(request)
     viewer = account.actor_id if account else None
     if not actor.is_local and viewer is None:
-        raise NotFound("Sign in to see people of other servers here, or look at them at home.")
+        return to_origin(actor.uri, actor.url)
     shown = await instance.storage.read(actors.shown_actor, actor.id)
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(works.works_of, actor.id, viewer, max_id=max_id, limit=PAGE, exclude_replies=True)

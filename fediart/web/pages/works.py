@@ -22,7 +22,7 @@ from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
-from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import render
 from fediart.web.security import signed_in
 
@@ -45,7 +45,9 @@ async def tagged(request: Request) -> Response:
     max_id = parse_id(request.query_params.get("max_id", ""))
     account = await signed_in(request)
     viewer = account.actor_id if account else None
-    listed = await instance_of(request).storage.read(rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE)
+    listed = await instance_of(request).storage.read(
+        rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE, local=viewer is None
+    )
     return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
 
 
@@ -68,7 +70,7 @@ async def work(request: Request) -> Response:
 
 
 async def anywhere(request: Request) -> Response:
-    """`/works/123`: a work of any server, for who is signed in; a local one has its own page."""
+    """`/works/123`: a work of any server. A local one has its own page; one of elsewhere is shown to who is signed in here."""
     account = await signed_in(request)
     seen = await instance_of(request).storage.read(
         shown_rows.work_seen_by, path_id(request), account.actor_id if account else None
@@ -80,6 +82,8 @@ async def anywhere(request: Request) -> Response:
         return go(f"/@{actor.username}/{seen.work.id}")
     if seen.work.state == WorkState.DRAFT:
         return go(f"/compose/{seen.work.id}")
+    if account is None:
+        return to_origin(seen.work.uri, seen.work.url)
     return await _work_page(request, seen, account, "")
 
 
