@@ -24,10 +24,24 @@ import fediart
 from fediart.activitypub.addressing import address
 from fediart.domain.actors import Account, Actor, Role
 from fediart.domain.follows import Follow, FollowState
+from fediart.domain.images import Rendition
 from fediart.domain.works import Mention, Visibility, WorkState
 from fediart.errors import ConfigError
 from fediart.ids import new_id, time_of
-from fediart.storage import accounts, actors, arrivals, deliveries, follows, jobs, leases, migrate, settings, timelines, works
+from fediart.storage import (
+    accounts,
+    actors,
+    arrivals,
+    deliveries,
+    follows,
+    images,
+    jobs,
+    leases,
+    migrate,
+    settings,
+    timelines,
+    works,
+)
 from fediart.storage import shown as shown_rows
 from fediart.storage import tables as t
 from fediart.storage.engine import Storage, database_url, migration_engine, open_storage
@@ -628,6 +642,24 @@ async def test_a_work_is_shown_with_whom_it_mentions_and_answers_where_they_are_
     met, answered, far = await storage.write(act)
     assert met == [("https://far.example/users/ada", far), ("https://far.example/users/unmet", None)]
     assert answered == [None, far]
+
+
+async def test_files_that_rows_name_are_told_from_those_that_none_does(storage: Storage) -> None:
+    def act(db: Connection) -> tuple[set[str], set[str]]:
+        artist = person(db, "mira")
+        keys = ("ab" * 16, "cd" * 16, "ef" * 16)
+        for key in keys:
+            image_id = new_id(NOW)
+            row = {"id": image_id, "actor_id": artist, "purpose": "work", "state": "ready", "used_at": NOW, "created_at": NOW}
+            images.insert_image(db, {**row, "vault_key": key})
+            images.put_renditions(db, image_id, [Rendition(image_id, "public", f"{key[:2]}/{key}", "image/jpeg", 1, 1, 1, key)])
+        images.insert_image(db, {**row, "id": new_id(NOW), "vault_key": None})
+        asked = [f"ab/{keys[0]}", *(f"no/{number}" for number in range(1_200)), f"ef/{keys[2]}"]
+        return images.vault_keys_used(db, ["ab", "cd", "99"]), images.names_used(db, asked)
+
+    found, used = await storage.write(act)
+    assert found == {"ab" * 16, "cd" * 16}
+    assert used == {f"ab/{'ab' * 16}", f"ef/{'ef' * 16}"}
 
 
 # ------------------------------------------------------------------------------------- one code path for both

@@ -1,10 +1,14 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes."""
+"""What has served its time goes, once an hour.
+
+Ids of old arrivals, traces of what others deleted, the far end of homes, and files that no row names.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
 from fediart.instance import Instance
+from fediart.office.sweep_files import sweep_files
 from fediart.storage import accounts, arrivals, timelines, works
 from fediart.timeline.place import KEEP
 
@@ -16,6 +20,7 @@ async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
+    await sweep_files(instance)
 
 
 def _forget(db: Connection, now: int, base_url: str) -> None:

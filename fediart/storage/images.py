@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, insert, select, update
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
-from fediart.storage.tables import images, renditions
+from fediart.storage.tables import actors, images, metadata, renditions
 
 _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
 _RENDITION = tuple(renditions.c[name] for name in Rendition.__dataclass_fields__)
@@ -79,6 +79,29 @@ def rendition_named(db: Connection, name: str) -> tuple[Rendition, bool] | None:
 
 def name_is_used(db: Connection, name: str) -> bool:
     return db.execute(select(renditions.c.image_id).where(renditions.c.name == name).limit(1)).first() is not None
+
+
+def names_used(db: Connection, names: Sequence[str]) -> set[str]:
+    """Those of these names of public files that a rendition has."""
+    found: set[str] = set()
+    for start in range(0, len(names), 500):
+        some = names[start : start + 500]
+        found |= set(db.execute(select(renditions.c.name).where(renditions.c.name.in_(some))).scalars())
+    return found
+
+
+def vault_keys_used(db: Connection, beginnings: Sequence[str]) -> set[str]:
+    """The keys in the vault that begin with one of these pairs of letters. Every table that names one calls it `vault_key`."""
+    found: set[str] = set()
+    for table in metadata.sorted_tables:
+        if "vault_key" not in table.c:
+            continue
+        query = select(table.c.vault_key).where(func.substr(table.c.vault_key, 1, 2).in_(list(beginnings)))
+        if "actor_id" in table.c:
+            # Pictures of other servers' people have none, and are many.
+            query = query.where(table.c.actor_id.in_(select(actors.c.id).where(actors.c.host == "")))
+        found |= set(db.execute(query).scalars())
+    return found
 
 
 def insert_image(db: Connection, values: dict[str, Any]) -> None:
