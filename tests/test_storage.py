@@ -463,7 +463,7 @@ async def home(storage: Storage) -> tuple[int, int, list[int]]:
 
 
 async def page(storage: Storage, reader: int, **cut: Any) -> list[int]:
-    return [shown.entry_id for shown in await storage.read(timelines.home_of, reader, **cut)]
+    return [shown.entry_id for shown in (await storage.read(timelines.home_of, reader, **cut)).items]
 
 
 async def test_a_home_is_newest_first_and_cut_by_ids(storage: Storage, home: tuple[int, int, list[int]]) -> None:
@@ -510,7 +510,7 @@ async def test_boosts_can_be_hidden_and_are_taken_back_alone(storage: Storage, h
         return boosted, entry
 
     boosted, entry = await storage.write(boost)
-    shown = await storage.read(timelines.home_of, reader, limit=1)
+    shown = (await storage.read(timelines.home_of, reader, limit=1)).items
     assert [(item.entry_id, item.work.id, item.booster and item.booster.actor.id) for item in shown] == [(entry, boosted, artist)]
     assert await page(storage, reader, boosts=False) == ids[::-1]
     assert await storage.read(timelines.without_entry_of, [reader, artist], boosted) == [artist]

@@ -208,7 +208,7 @@ async def home(request: Request) -> Response:
         since_id=cut.since_id,
         limit=cut.limit,
     )
-    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed.items], listed.ends)
 
 
 async def public(request: Request) -> Response:
@@ -249,4 +249,4 @@ async def notices(request: Request) -> Response:
     listed = await instance.storage.read(
         notifications.notifications_of, account_in(request).actor_id, max_id=cut.max_id, limit=cut.limit
     )
-    return paged(request, [entities.notification(instance.identifiers, item) for item in listed])
+    return paged(request, [entities.notification(instance.identifiers, item) for item in listed.items], listed.ends)

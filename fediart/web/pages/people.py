@@ -120,4 +120,4 @@ async def notifications(request: Request) -> Response:
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(notices.notifications_of, account.actor_id, max_id=max_id, limit=PAGE)
     await instance.storage.write(notices.mark_seen, account.actor_id)
-    return await render(request, "notifications.html", notices=listed, older=listed[-1].id if len(listed) == PAGE else None)
+    return await render(request, "notifications.html", notices=listed.items, older=listed.older, is_first=max_id is None)

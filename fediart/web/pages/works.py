@@ -36,8 +36,9 @@ async def home(request: Request) -> Response:
     listed = await instance_of(request).storage.read(
         timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
     )
-    older = listed[-1].entry_id if len(listed) == PAGE else None
-    return await render(request, "home.html", works=listed, older=older, with_boosts=with_boosts, is_first=max_id is None)
+    return await render(
+        request, "home.html", works=listed.items, older=listed.older, with_boosts=with_boosts, is_first=max_id is None
+    )
 
 
 async def tagged(request: Request) -> Response:
