@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -160,6 +161,25 @@ async def test_until_an_avatar_is_cloaked_a_placeholder_stands_there(tmp_path: P
         assert me["avatar"] == "http://localhost:8000/static/avatar.svg"
         document = await world.stranger.get("/users/mira", headers={"accept": "application/activity+json"})
         assert "icon" not in document.json()
+
+
+@pytest.mark.anyio
+async def test_the_fields_of_a_profile_stay_as_they_were_typed_however_often_it_is_saved(tmp_path: Path) -> None:
+    lines = ["https://mira.example/?a=1&b=2 (shop)", "#oil & <b>ink</b>", '5 > 3, "so"']
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira = await people.person("mira")
+        page = "/settings/profile"
+        said = {f"field-name-{n}": f"label {n}" for n in range(3)} | {f"field-value-{n}": line for n, line in enumerate(lines)}
+        for _ in range(2):
+            assert (await mira.browser.send(page, said, page=page)).status_code == 303
+            held = re.findall(r'name="(field-(?:name|value)-\d)" value="([^"]*)"', (await mira.browser.get(page)).text)
+            said = {name: html.unescape(value) for name, value in held}
+            assert [said[f"field-value-{n}"] for n in range(3)] == lines
+        shown = (await world.stranger.get("/@mira")).text
+        assert '<a href="https://mira.example/?a=1&amp;b=2" rel="me nofollow' in shown
+        assert "<b>ink" not in shown
+        me = (await mira.api.get("/api/v1/accounts/verify_credentials")).json()
+        assert [field["value"] for field in me["source"]["fields"]] == lines
 
 
 @pytest.mark.anyio

@@ -11,7 +11,7 @@ from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.notifications import ShownNotification
 from fediart.domain.works import Mention, ShownActor, ShownWork, Visibility
 from fediart.outbox.documents import media_url
-from fediart.text.sanitise import plain_text
+from fediart.text.compose import typed
 
 TO_API = {
     Visibility.PUBLIC: "public",
@@ -56,7 +56,7 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
 
 
 def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
-    fields = [{"name": name, "value": plain_text(value), "verified_at": None} for name, value in shown.actor.fields]
+    fields = [{"name": name, "value": typed(value), "verified_at": None} for name, value in shown.actor.fields]
     return {
         **account(ids, shown),
         "source": {

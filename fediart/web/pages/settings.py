@@ -12,7 +12,7 @@ from fediart.storage import actors
 from fediart.studio.add_image import put_portrait
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.sign_in import change_password
-from fediart.text.sanitise import plain_text
+from fediart.text.compose import typed
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
 from fediart.web.render import render
 from fediart.web.security import PasswordLimits, session_token
@@ -26,7 +26,7 @@ async def profile(request: Request) -> Response:
     assert shown is not None  # an account always has its actor
     actor = shown.actor
     if request.method == "GET":
-        kept = [(name, plain_text(value)) for name, value in actor.fields]
+        kept = [(name, typed(value)) for name, value in actor.fields]
         return await _profile_page(request, shown, actor.name, actor.summary_source, kept, [])
     problems: list[str] = []
     async with trusted_form(request) as form:
