@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from fediart.domain.listed import Listed, listed
 from fediart.domain.notifications import NotificationKind, ShownNotification
@@ -27,6 +27,15 @@ def notify(db: Connection, *, id_: int, actor_id: int, kind: NotificationKind, f
         db.execute(
             insert(notifications).values(id=id_, actor_id=actor_id, kind=kind, from_actor_id=from_actor_id, work_id=work_id)
         )
+
+
+def drop_notification(db: Connection, actor_id: int, kind: NotificationKind, from_actor_id: int) -> None:
+    """What it told is not so any more."""
+    db.execute(
+        delete(notifications).where(
+            notifications.c.actor_id == actor_id, notifications.c.kind == kind, notifications.c.from_actor_id == from_actor_id
+        )
+    )
 
 
 def notifications_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20) -> Listed[ShownNotification]:

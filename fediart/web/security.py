@@ -90,7 +90,8 @@ def _most_bytes(path: str, upload_bytes: int) -> int:
     """How much a request to this path may carry: words, and pictures where pictures are taken."""
     if path.startswith("/compose/"):
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
-    if path == "/settings/profile" or path.startswith(("/api/v1/media", "/api/v2/media")):
+    with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
+    if path.startswith(with_pictures):
         return FORM_BYTES + 2 * upload_bytes
     return FORM_BYTES
 

@@ -21,7 +21,7 @@ TO_API = {
 }
 FROM_API = {name: visibility for visibility, name in TO_API.items()}
 
-_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention"}
+_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention", "request": "follow_request"}
 
 
 def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
@@ -55,7 +55,8 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
     }
 
 
-def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
+def own_account(ids: Identifiers, shown: ShownActor, requests: int) -> dict[str, Any]:
+    """`requests`: how many ask to follow."""
     fields = [{"name": name, "value": typed(value), "verified_at": None} for name, value in shown.actor.fields]
     return {
         **account(ids, shown),
@@ -65,7 +66,7 @@ def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
             "privacy": "public",
             "sensitive": False,
             "language": None,
-            "follow_requests_count": 0,
+            "follow_requests_count": requests,
         },
     }
 
@@ -185,7 +186,7 @@ def relationship(held: Relationship) -> dict[str, Any]:
         "blocked_by": False,
         "muting": False,
         "muting_notifications": False,
-        "requested_by": False,
+        "requested_by": held.requested_by,
         "domain_blocking": False,
         "endorsed": False,
         "note": "",

@@ -27,13 +27,14 @@ async def profile(request: Request) -> Response:
     actor = shown.actor
     if request.method == "GET":
         kept = [(name, typed(value)) for name, value in actor.fields]
-        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, [])
+        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, actor.locked, [])
     problems: list[str] = []
     async with trusted_form(request) as form:
         name, bio = text(form, "name"), text(form, "bio").replace("\r\n", "\n")
         fields = [(text(form, f"field-name-{n}"), text(form, f"field-value-{n}")) for n in range(MAX_FIELDS)]
+        locked = bool(text(form, "locked"))
         try:
-            await edit_profile(instance, account, name=name, bio=bio, fields=fields)
+            await edit_profile(instance, account, name=name, bio=bio, fields=fields, locked=locked)
         except FediartError as problem:
             problems.append(problem.message)
         for purpose in (Purpose.AVATAR, Purpose.HEADER):
@@ -45,16 +46,31 @@ async def profile(request: Request) -> Response:
                 except FediartError as problem:
                     problems.append(f"{upload.filename[-80:]}: {problem.message}")
     if problems:
-        return await _profile_page(request, shown, name, bio, fields, problems, 422)
+        return await _profile_page(request, shown, name, bio, fields, locked, problems, 422)
     return go(f"/@{actor.username}")
 
 
 async def _profile_page(
-    request: Request, shown: object, name: str, bio: str, fields: list[tuple[str, str]], problems: list[str], status: int = 200
+    request: Request,
+    shown: object,
+    name: str,
+    bio: str,
+    fields: list[tuple[str, str]],
+    locked: bool,
+    problems: list[str],
+    status: int = 200,
 ) -> Response:
     padded = [*fields, *[("", "")] * MAX_FIELDS][:MAX_FIELDS]
     return await render(
-        request, "settings_profile.html", status, person=shown, name=name, bio=bio, fields=padded, problems=problems
+        request,
+        "settings_profile.html",
+        status,
+        person=shown,
+        name=name,
+        bio=bio,
+        fields=padded,
+        locked=locked,
+        problems=problems,
     )
 
 
