@@ -12,6 +12,7 @@ import pytest
 
 from fediart.clock import system_clock
 from fediart.config import load_config
+from fediart.errors import TooMany
 from fediart.instance import open_instance
 from fediart.studio.open_account import setup_token
 from fediart.studio.publish_work import Draft, start_draft
@@ -21,6 +22,7 @@ from tests.addresses import filled
 from tests.commands import run_command
 from tests.people import PASSWORD, people_of
 from tests.snapshot import everything
+from tests.waiting import until
 from tests.world import LOOPBACK, a_world
 
 NEW_PASSWORD = "another password to test with"
@@ -162,6 +164,49 @@ async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spe
         assert right.status_code == 429
         other = await (await people.browser(client=("203.0.113.99", 1))).sign_in("noor", "not hers")
         assert other.status_code == 401
+
+
+@pytest.mark.anyio
+async def test_of_a_flood_of_sign_ins_a_few_wait_and_the_others_are_sent_away_at_once(tmp_path: Path) -> None:
+    """Without it each would wait for its 19 MiB and its share of a processor, and the owner behind them all."""
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira, late = await people.person("mira"), await people.browser()
+        await late.get("/sign-in")
+        turns, free, begun, most = world.instance.hashing, asyncio.Event(), 0, 0
+
+        async def hash_for_long() -> None:
+            nonlocal begun, most
+            async with turns.turn():
+                begun += 1
+                most = max(most, begun)
+                await free.wait()
+                begun -= 1
+
+        flood = [asyncio.create_task(hash_for_long()) for _ in range(100)]
+        await until(lambda: sum(task.done() for task in flood) == 78)
+        assert all(isinstance(task.exception(), TooMany) for task in flood if task.done())
+        sent = await late.sign_in("mira")
+        assert (sent.status_code, sent.headers["retry-after"]) == (429, "10")
+        assert 'value="mira"' in sent.text, "what was typed stays"
+        said = {"old": PASSWORD, "new": NEW_PASSWORD, "again": NEW_PASSWORD}
+        changed = await mira.browser.send("/settings/password", said)
+        assert (changed.status_code, changed.headers["retry-after"]) == (429, "10")
+        assert await mira.browser.is_signed_in(), "pages go on"
+        free.set()
+        await asyncio.gather(*flood, return_exceptions=True)
+        assert most == 2
+        assert (await late.sign_in("mira")).status_code == 303
+
+
+@pytest.mark.anyio
+async def test_a_hundred_sign_ins_at_once_are_all_answered(tmp_path: Path) -> None:
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        browser = await people.browser()
+        said = {"form_token": await browser.form_token("/sign-in"), "username": "mira", "password": "a wrong guess"}
+        told = await asyncio.gather(*(browser.http.post("/sign-in", data=said) for _ in range(100)))
+        statuses = [answer.status_code for answer in told]
+        assert set(statuses) <= {401, 429}
+        assert statuses.count(401) >= 22
 
 
 @pytest.mark.anyio

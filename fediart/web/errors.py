@@ -7,10 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from fediart.errors import FediartError, TooMany, Unavailable
+from fediart.errors import FediartError, Unavailable
 from fediart.web.api.answers import CORS
 from fediart.web.negotiate import wants_activity
-from fediart.web.render import render_error
+from fediart.web.render import asked_to_wait, render_error
 
 log = structlog.get_logger("fediart.web")
 
@@ -32,9 +32,7 @@ async def on_fediart_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, FediartError)
     if problem.detail or problem.status >= 500:
         log.info("request.refused", status=problem.status, reason=problem.message, detail=problem.detail, path=request.url.path)
-    headers = {}
-    if isinstance(problem, TooMany | Unavailable):
-        headers["retry-after"] = str(problem.retry_after)
+    headers = asked_to_wait(problem)
     try:
         return await _tell(request, problem.status, problem.message, headers)
     except Unavailable:

@@ -14,7 +14,7 @@ from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.sign_in import change_password
 from fediart.text.compose import typed
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
-from fediart.web.render import render
+from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, session_token
 from fediart.web.uploads import on_disk
 
@@ -87,5 +87,6 @@ async def password(request: Request) -> Response:
         limits.take(request, f"the password of {account.id}")
         await change_password(instance_of(request), account, old, new, session=session_token(request))
     except FediartError as problem:
-        return await render(request, "settings_password.html", problem.status, problem=problem.message, done=False)
+        headers = asked_to_wait(problem)
+        return await render(request, "settings_password.html", problem.status, headers, problem=problem.message, done=False)
     return await render(request, "settings_password.html", problem="", done=True)
