@@ -7,10 +7,13 @@ from enum import StrEnum
 
 
 class ImageState(StrEnum):
+    """`evicted`: another server's, whose files made room for others here."""
+
     WAITING = "waiting"
     CLOAKING = "cloaking"
     READY = "ready"
     FAILED = "failed"
+    EVICTED = "evicted"
 
 
 class Purpose(StrEnum):
@@ -47,6 +50,7 @@ class Image:
     original_bytes: int | None
     original_sha256: str | None
     remote_url: str | None
+    used_at: int
     created_at: int
 
 

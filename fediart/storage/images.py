@@ -154,7 +154,17 @@ def oldest_cached(db: Connection, limit: int) -> list[int]:
 
 
 def evict(db: Connection, image_id: int) -> list[str]:
-    """Drop a cached remote picture's files, not the picture; it can be fetched again."""
+    """Drop a cached remote picture's files, not the picture: `call_back` has it fetched again."""
     names = put_renditions(db, image_id, [])
-    change_image(db, image_id, state=ImageState.WAITING, progress=0)
+    change_image(db, image_id, state=ImageState.EVICTED, progress=0)
     return names
+
+
+def call_back(db: Connection, image_id: int, now: int) -> bool:
+    """An evicted picture waits for its files again. False when it did so already."""
+    evicted = (images.c.id == image_id, images.c.state == ImageState.EVICTED)
+    return db.execute(update(images).where(*evicted).values(state=ImageState.WAITING, used_at=now)).rowcount == 1
+
+
+def mark_used(db: Connection, ids: Sequence[int], now: int) -> None:
+    db.execute(update(images).where(images.c.id.in_(ids)).values(used_at=now))

@@ -172,7 +172,7 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
-# `state`: waiting, cloaking, ready, failed. `purpose`: work, avatar, header, remote.
+# `state`: waiting, cloaking, ready, failed, evicted. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",
     metadata,

@@ -20,6 +20,7 @@ from fediart.studio import follow_actor
 from fediart.studio.add_image import put_portrait
 from fediart.studio.answer_request import answer_request
 from fediart.studio.edit_profile import edit_profile
+from fediart.studio.use_pictures import use_pictures
 from fediart.web.api import entities
 from fediart.web.api.answers import answer, page_of, paged
 from fediart.web.api.auth import account_in, grant, instance_of, needs, viewer
@@ -124,12 +125,12 @@ async def show(request: Request) -> Response:
 
 async def statuses(request: Request) -> Response:
     instance = instance_of(request)
-    cut = page_of(request)
+    cut, by = page_of(request), await viewer(request)
     query = request.query_params
     listed = await instance.storage.read(
         works.works_of,
         path_id(request),
-        await viewer(request),
+        by,
         max_id=cut.max_id,
         min_id=cut.min_id,
         since_id=cut.since_id,
@@ -137,6 +138,7 @@ async def statuses(request: Request) -> Response:
         only_media=truth(query.get("only_media", "")),
         exclude_replies=truth(query.get("exclude_replies", "")),
     )
+    await use_pictures(instance, by, listed)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 
 

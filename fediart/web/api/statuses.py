@@ -19,6 +19,7 @@ from fediart.studio.arrange_images import describe_image
 from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
 from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.api import entities
 from fediart.web.api.accounts import path_id
@@ -85,6 +86,7 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
     seen: ShownWork | None = await instance.storage.read(shown_rows.work_seen_by, work_id, by)
     if seen is None:
         raise NotFound("Record not found")
+    await use_pictures(instance, by, [seen])
     return answer(entities.status(instance.identifiers, seen))
 
 
@@ -160,6 +162,7 @@ async def context(request: Request) -> Response:
     if not await instance.storage.read(works.may_see, work_id, by):
         raise NotFound("Record not found")
     above, below = await instance.storage.read(works.thread_of, work_id, by)
+    await use_pictures(instance, by, [*above, *below])
     ids = instance.identifiers
     return answer(
         {"ancestors": [entities.status(ids, w) for w in above], "descendants": [entities.status(ids, w) for w in below]}
@@ -208,6 +211,7 @@ async def home(request: Request) -> Response:
         since_id=cut.since_id,
         limit=cut.limit,
     )
+    await use_pictures(instance, account_in(request).actor_id, listed.items)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed.items], listed.ends)
 
 
@@ -240,6 +244,7 @@ async def tagged(request: Request) -> Response:
         limit=cut.limit,
         local=by is None or truth(request.query_params.get("local", "")),
     )
+    await use_pictures(instance, by, listed)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 
 

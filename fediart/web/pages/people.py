@@ -13,6 +13,7 @@ from fediart.storage import actors, follows, works
 from fediart.storage import notifications as notices
 from fediart.studio import follow_actor
 from fediart.studio.answer_request import answer_request
+from fediart.studio.use_pictures import use_pictures
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
@@ -46,6 +47,7 @@ async def profile(request: Request) -> Response:
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(works.works_of, actor.id, viewer, max_id=max_id, limit=PAGE, exclude_replies=True)
     held = (await instance.storage.read(follows.relationships, viewer, [actor.id]))[0] if viewer else None
+    await use_pictures(instance, viewer, listed, [shown] if shown is not None else [])
     headers = {"link": f'<{actor.uri}>; rel="alternate"; type="application/activity+json"'} if actor.is_local else None
     return await render(
         request,

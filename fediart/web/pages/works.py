@@ -19,6 +19,7 @@ from fediart.storage import works as rows
 from fediart.studio import react
 from fediart.studio.edit_work import edit_work
 from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
@@ -36,6 +37,7 @@ async def home(request: Request) -> Response:
     listed = await instance_of(request).storage.read(
         timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
     )
+    await use_pictures(instance_of(request), account.actor_id, listed.items)
     return await render(
         request, "home.html", works=listed.items, older=listed.older, with_boosts=with_boosts, is_first=max_id is None
     )
@@ -49,6 +51,7 @@ async def tagged(request: Request) -> Response:
     listed = await instance_of(request).storage.read(
         rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE, local=viewer is None
     )
+    await use_pictures(instance_of(request), viewer, listed)
     return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
 
 
@@ -91,6 +94,7 @@ async def anywhere(request: Request) -> Response:
 async def _work_page(request: Request, seen: ShownWork, account: Account | None, problem: str, status: int = 200) -> Response:
     viewer = account.actor_id if account else None
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
+    await use_pictures(instance_of(request), viewer, [*above, seen, *below])
     is_mine = viewer == seen.work.actor_id
     reports = {
         item.image.id: msgspec.json.decode(item.image.cloak_report) for item in seen.images if is_mine and item.image.cloak_report
