@@ -318,6 +318,20 @@ def _told_as_ours() -> Iterator[None]:
         raise ours from problem
 
 
+@contextmanager
+def told_at_start(url: URL) -> Iterator[None]:
+    """Raises ConfigError, in words for whoever starts the server, when there is no database to start with."""
+    try:
+        with _told_as_ours():
+            yield
+    except Unavailable as problem:
+        if url.get_backend_name() == "sqlite":
+            words = f"The database {url.database} cannot be written. Is the disk full, or the folder another user's?"
+        else:
+            words = f"PostgreSQL does not answer at {url.host or 'its socket'}. Is it running, and is storage.database right?"
+        raise ConfigError(words, detail=problem.detail) from problem
+
+
 def _prepare_sqlite_writer(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON", "temp_store=MEMORY"):
