@@ -125,7 +125,7 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         look("portfolio")
         page.goto(server.url + "/home")
         look("home")
-        for path in ("/notifications", "/search", "/drafts", "/about/cloak", "/settings/password"):
+        for path in ("/notifications", "/follow-requests", "/search", "/drafts", "/about/cloak", "/settings/password"):
             page.goto(server.url + path)
             look(path.strip("/").replace("/", "-"))
         stranger = browser.new_page(viewport={"width": width, "height": height})

@@ -10,13 +10,17 @@ from fediart.domain.cloaks import CloakStrength
 
 
 class ImageState(StrEnum):
-    """PAUSED: its artist stopped it; what was done so far may be kept."""
+    """PAUSED: its artist stopped it; what was done so far may be kept.
+
+    EVICTED: another server's, whose files made room for others here.
+    """
 
     WAITING = "waiting"
     CLOAKING = "cloaking"
     PAUSED = "paused"
     READY = "ready"
     FAILED = "failed"
+    EVICTED = "evicted"
 
 
 class Purpose(StrEnum):
@@ -58,6 +62,7 @@ class Image:
     original_bytes: int | None
     original_sha256: str | None
     remote_url: str | None
+    used_at: int
     created_at: int
     cloak_strength: str
     weak_accepted: bool

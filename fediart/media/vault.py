@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from fediart.errors import NotFound
-from fediart.media.disk import write_whole
+from fediart.media.disk import OldFile, old_files, write_whole
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -33,3 +33,11 @@ class Vault:
 
     def discard(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
+
+    def folders(self) -> list[str]:
+        """Those that hold originals, in order."""
+        return sorted(path.name for path in self._root.glob("??"))
+
+    def old(self, folder: str, before: int) -> tuple[int, list[OldFile]]:
+        """As `old_files`; a file's name is its key."""
+        return old_files(self._root / folder, before, lambda path: path.name if _KEY.fullmatch(path.name) else None)

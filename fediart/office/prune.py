@@ -1,5 +1,7 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, copies for elsewhere,
-the far end of homes, and files in the making that nobody goes on with.
+"""What has served its time goes, once an hour.
+
+Ids of old arrivals, traces of what others deleted, copies for elsewhere, the far end of homes, files in the making that
+nobody goes on with, and files that no row names.
 
 And files that nothing shows any more, where whoever took them out of use did not come to remove them.
 """
@@ -11,6 +13,7 @@ import asyncio
 from sqlalchemy import Connection
 
 from fediart.instance import Instance, sweep_unfinished
+from fediart.office.sweep_files import sweep_files
 from fediart.storage import accounts, arrivals, copies, files, timelines, works
 from fediart.timeline.place import KEEP
 
@@ -26,6 +29,7 @@ async def prune(instance: Instance) -> None:
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)
     await discard_retired(instance)
+    await sweep_files(instance)
 
 
 async def discard_retired(instance: Instance) -> None:

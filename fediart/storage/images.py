@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bind
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
 from fediart.storage import files
 from fediart.storage.copies import drop_copies
-from fediart.storage.tables import images, renditions
+from fediart.storage.tables import actors, images, metadata, renditions
 
 _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
 _RENDITION = tuple(renditions.c[name] for name in Rendition.__dataclass_fields__)
@@ -89,6 +89,29 @@ def rendition_named(db: Connection, name: str) -> tuple[Rendition, bool] | None:
 
 def name_is_used(db: Connection, name: str) -> bool:
     return db.execute(select(renditions.c.image_id).where(renditions.c.name == name).limit(1)).first() is not None
+
+
+def names_used(db: Connection, names: Sequence[str]) -> set[str]:
+    """Those of these names of public files that a rendition has."""
+    found: set[str] = set()
+    for start in range(0, len(names), 500):
+        some = names[start : start + 500]
+        found |= set(db.execute(select(renditions.c.name).where(renditions.c.name.in_(some))).scalars())
+    return found
+
+
+def vault_keys_used(db: Connection, beginnings: Sequence[str]) -> set[str]:
+    """The keys in the vault that begin with one of these pairs of letters. Every table that names one calls it `vault_key`."""
+    found: set[str] = set()
+    for table in metadata.sorted_tables:
+        if "vault_key" not in table.c:
+            continue
+        query = select(table.c.vault_key).where(func.substr(table.c.vault_key, 1, 2).in_(list(beginnings)))
+        if "actor_id" in table.c:
+            # Pictures of other servers' people have none, and are many.
+            query = query.where(table.c.actor_id.in_(select(actors.c.id).where(actors.c.host == "")))
+        found |= set(db.execute(query).scalars())
+    return found
 
 
 def insert_image(db: Connection, values: dict[str, Any]) -> None:
@@ -174,7 +197,17 @@ def oldest_cached(db: Connection, limit: int) -> list[int]:
 
 
 def evict(db: Connection, image_id: int) -> list[str]:
-    """Drop a cached remote picture's files, not the picture; it can be fetched again."""
+    """Drop a cached remote picture's files, not the picture: `call_back` has it fetched again."""
     names = put_renditions(db, image_id, [])
-    change_image(db, image_id, state=ImageState.WAITING, progress=0)
+    change_image(db, image_id, state=ImageState.EVICTED, progress=0)
     return names
+
+
+def call_back(db: Connection, image_id: int, now: int) -> bool:
+    """An evicted picture waits for its files again. False when it did so already."""
+    evicted = (images.c.id == image_id, images.c.state == ImageState.EVICTED)
+    return db.execute(update(images).where(*evicted).values(state=ImageState.WAITING, used_at=now)).rowcount == 1
+
+
+def mark_used(db: Connection, ids: Sequence[int], now: int) -> None:
+    db.execute(update(images).where(images.c.id.in_(ids)).values(used_at=now))

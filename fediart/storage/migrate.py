@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fediart.errors import ConfigError
-from fediart.storage.engine import migration_engine
+from fediart.storage.engine import migration_engine, told_at_start
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = "0005"
@@ -17,7 +17,12 @@ HEAD = "0005"
 
 
 async def migrate(url: URL) -> bool:
-    """Run what is missing, in one transaction where the database can. True when something was run."""
+    """Run what is missing, in one transaction where the database can. True when something was run. Raises ConfigError."""
+    with told_at_start(url):
+        return await _migrate(url)
+
+
+async def _migrate(url: URL) -> bool:
     engine = migration_engine(url)
     if isinstance(engine, AsyncEngine):
         try:

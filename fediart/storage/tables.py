@@ -174,7 +174,7 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
-# `state`: waiting, cloaking, paused, ready, failed. `purpose`: work, avatar, header, remote.
+# `state`: waiting, cloaking, paused, ready, failed, evicted. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",
     metadata,

@@ -37,6 +37,8 @@ def page_routes() -> list[Route]:
         Route("/notifications", people.notifications),
         Route("/search", people.search),
         Route("/follow/{id}", people.follow, methods=["POST"]),
+        Route("/follow-requests", people.requests),
+        Route("/follow-requests/{id}", people.answer, methods=["POST"]),
         Route("/authorize_interaction", people.authorize_interaction),
         Route("/compose", composer.start, methods=["POST"]),
         Route("/compose/{id}", composer.compose, methods=both),

@@ -15,9 +15,9 @@ from fediart.studio.choose_cloak import choose_defaults
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
-from fediart.text.sanitise import plain_text
+from fediart.text.compose import typed
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
-from fediart.web.render import render
+from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, session_token
 from fediart.web.uploads import on_disk
 
@@ -29,14 +29,15 @@ async def profile(request: Request) -> Response:
     assert shown is not None  # an account always has its actor
     actor = shown.actor
     if request.method == "GET":
-        kept = [(name, plain_text(value)) for name, value in actor.fields]
-        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, [])
+        kept = [(name, typed(value)) for name, value in actor.fields]
+        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, actor.locked, [])
     problems: list[str] = []
     async with trusted_form(request) as form:
         name, bio = text(form, "name"), text(form, "bio").replace("\r\n", "\n")
         fields = [(text(form, f"field-name-{n}"), text(form, f"field-value-{n}")) for n in range(MAX_FIELDS)]
+        locked = bool(text(form, "locked"))
         try:
-            await edit_profile(instance, account, name=name, bio=bio, fields=fields)
+            await edit_profile(instance, account, name=name, bio=bio, fields=fields, locked=locked)
         except FediartError as problem:
             problems.append(problem.message)
         for purpose in (Purpose.AVATAR, Purpose.HEADER):
@@ -48,16 +49,31 @@ async def profile(request: Request) -> Response:
                 except FediartError as problem:
                     problems.append(f"{upload.filename[-80:]}: {problem.message}")
     if problems:
-        return await _profile_page(request, shown, name, bio, fields, problems, 422)
+        return await _profile_page(request, shown, name, bio, fields, locked, problems, 422)
     return go(f"/@{actor.username}")
 
 
 async def _profile_page(
-    request: Request, shown: object, name: str, bio: str, fields: list[tuple[str, str]], problems: list[str], status: int = 200
+    request: Request,
+    shown: object,
+    name: str,
+    bio: str,
+    fields: list[tuple[str, str]],
+    locked: bool,
+    problems: list[str],
+    status: int = 200,
 ) -> Response:
     padded = [*fields, *[("", "")] * MAX_FIELDS][:MAX_FIELDS]
     return await render(
-        request, "settings_profile.html", status, person=shown, name=name, bio=bio, fields=padded, problems=problems
+        request,
+        "settings_profile.html",
+        status,
+        person=shown,
+        name=name,
+        bio=bio,
+        fields=padded,
+        locked=locked,
+        problems=problems,
     )
 
 
@@ -96,7 +112,8 @@ async def password(request: Request) -> Response:
         limits.take(request, f"the password of {account.id}")
         await change_password(instance_of(request), account, old, new, session=session_token(request))
     except FediartError as problem:
-        return await render(request, "settings_password.html", problem.status, problem=problem.message, done=False)
+        headers = asked_to_wait(problem)
+        return await render(request, "settings_password.html", problem.status, headers, problem=problem.message, done=False)
     return await render(request, "settings_password.html", problem="", done=True)
 
 
