@@ -27,7 +27,8 @@ from fediart.storage.tables import deliveries, jobs
 log = structlog.get_logger("fediart.jobs")
 
 LONGEST_WAIT_MS = 2 * 3600 * 1000
-PRUNE_S = 3600
+FIRST_PRUNE_S, PRUNE_S = 60, 3600
+"""Soon after a start, so that a server that is started anew every hour prunes too; not at once, when it has better to do."""
 
 
 @contextlib.asynccontextmanager
@@ -51,8 +52,10 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
 
 
 async def _prune_hourly(instance: Instance) -> None:
+    wait = FIRST_PRUNE_S
     while True:
-        await asyncio.sleep(PRUNE_S)
+        await asyncio.sleep(wait)
+        wait = PRUNE_S
         try:
             await prune(instance)
         except Exception:  # a door: what could not be pruned now is pruned in an hour

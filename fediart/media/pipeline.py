@@ -18,7 +18,9 @@ from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
 from fediart.media.targets import Target
 
-TIMEOUT_S = 600
+TIMEOUT_S = 1_800
+"""Twice the processor time that the child may take: it runs at low priority, beside a server that has something to do."""
+
 _HOME = Path(fediart.__file__).parents[1]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
