@@ -29,8 +29,11 @@ from sqlalchemy import Connection, select, update
 from fediart.cli.redo import ended, plan
 from fediart.domain.cloaks import CloakMethod, Outlook, Redo, RedoState, in_words, seconds_per_megapixel
 from fediart.domain.images import ShownImage
+from fediart.errors import CloakFailed
 from fediart.instance import Instance
 from fediart.jobs.runner import running_jobs
+from fediart.media.cloak.steered import SteeredCloak
+from fediart.media.cloak.texture import TextureCloak
 from fediart.media.sample import draw_sample
 from fediart.office.prune import discard_retired
 from fediart.storage import files, images, migrate, redos
@@ -48,6 +51,7 @@ from tests.far_server import a_far_server, artist_uri, settled
 from tests.people import people_of
 from tests.postgres import Postgres
 from tests.servers import Keeper, running, wait_for
+from tests.tiny_encoder import tiny_encoder
 from tests.waiting import until
 from tests.world import World, a_world
 
@@ -69,7 +73,7 @@ class Older:
         made, report = TextureCloak().cloak(pictures, replace(order, strength="light"))
         return made, replace(report, backend=self.name, version=self.version, strength=order.strength)
 '''
-PRESENT = "texture 2 standard"
+PRESENT = f"texture {TextureCloak.version} standard"
 ORIGINALS = [draw_sample(96, 64, seed=seed) for seed in range(4)]
 
 
@@ -135,7 +139,7 @@ async def pictures(instance: Instance, work_id: int) -> list[ShownImage]:
 
 async def names(instance: Instance, work_id: int) -> list[str]:
     """The files that a work shows."""
-    return [item.name for shown in await pictures(instance, work_id) for item in (shown.public, shown.preview) if item]
+    return [item.name for shown in await pictures(instance, work_id) for item in shown.renditions]
 
 
 async def status(world: World, name: str, **headers: str) -> int:
@@ -174,7 +178,7 @@ async def assert_files_are_those_of_rows(instance: Instance) -> None:
     held = await instance.storage.read(lambda db: db.execute(select(renditions.c.kind, renditions.c.name)).all())
     root = instance.data / "media"
     assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {name for _, name in held}
-    assert {kind for kind, _ in held} <= {"public", "preview"}, "what was staged is shown, or gone"
+    assert {kind for kind, _ in held} <= {"public", "large", "preview"}, "what was staged is shown, or gone"
 
 
 # ------------------------------------------------------------------------------------------------------ a whole run
@@ -302,6 +306,77 @@ async def test_a_run_goes_the_same_way_on_postgresql(tmp_path: Path, postgres: P
         assert await stop_redo(world.instance, everybodys.id)
         await settled(world)
         await assert_files_are_those_of_rows(world.instance)
+
+
+@pytest.mark.anyio
+async def test_a_picture_in_three_sizes_is_replaced_in_all_of_them(folder: Path) -> None:
+    async def kinds(world: World, image_id: int) -> set[str]:
+        query = select(renditions.c.kind).where(renditions.c.image_id == image_id)
+        return await world.instance.storage.read(lambda db: set(db.execute(query).scalars()))
+
+    async with a_world(folder, **OLD) as world:
+        media = await world.upload(draw_sample(1_400, 48))
+        work = (await world.client.post("/api/v1/statuses", json={"status": "wide", "media_ids": [media["id"]]})).json()
+        await settled(world)
+    work_id, image_id = int(work["id"]), int(media["id"])
+    async with a_world(folder, jobs=False) as world:
+        instance = world.instance
+        old = await names(instance, work_id)
+        redo = await started(instance)
+        await redo_step(instance, redo.id)  # the newest work comes first
+        assert await kinds(world, image_id) == {
+            f"{shown}{kind}" for shown in ("", "next ") for kind in ("public", "large", "preview")
+        }
+        await redo_step(instance, redo.id)
+        assert await kinds(world, image_id) == {"public", "large", "preview"}
+        new = await names(instance, work_id)
+        assert len(new) == 3
+        assert [await status(world, name) for name in (*old, *new)] == [410] * 3 + [200] * 3
+        await stop_redo(instance, redo.id)
+
+        def lose(db: Connection) -> None:
+            mine = (renditions.c.image_id == image_id, renditions.c.kind == "large")
+            db.execute(update(renditions).where(*mine).values(sha256="0" * 64))
+
+        for change, updates in ((None, 1), (lose, 2)):
+            if change is not None:
+                await instance.storage.write(change)
+            again = await started(instance, every=True)
+            await redo_step(instance, again.id)
+            await redo_step(instance, again.id)
+            await stop_redo(instance, again.id)
+            assert len(await said(instance, "Update")) == updates, "told where one size is another, and not else"
+        await assert_files_are_those_of_rows(instance)
+
+
+@pytest.mark.anyio
+async def test_pictures_are_behind_when_other_encoders_are_here_than_they_were_cloaked_against(
+    past: Past, folder: Path, tmp_path: Path
+) -> None:
+    """And by another backend or version; those of an installed package are asked in a process of its own."""
+    tiny_encoder(tmp_path / "tiny.pth")
+
+    async def outlook(world: World) -> tuple[str, int]:
+        found = await look_ahead(world.instance, world.artist.actor_id)
+        return found.method, found.behind
+
+    async with a_world(folder, jobs=False, **OLD) as world:
+        assert await outlook(world) == ("older 1 standard", 0)
+    async with a_world(folder, jobs=False, **{"cloak.backend": "mirage"}) as world:
+        with pytest.raises(CloakFailed, match="not installed: mirage"):
+            await outlook(world)
+    async with a_world(folder, jobs=False) as world:
+        assert await outlook(world) == (PRESENT, 3)
+        name = world.instance.shelf.add(tmp_path / "tiny.pth").name
+        steered = f"encoders {SteeredCloak.version} standard +{name}"
+        assert await outlook(world) == (steered, 3)
+        await work_off(world.instance, await started(world.instance))
+        assert await outlook(world) == (steered, 0)
+        (shown,) = await pictures(world.instance, past.private)
+        assert shown.image.cloak_method == steered
+        assert json.loads(shown.image.cloak_report or "")["encoders"] == [name]
+        world.instance.shelf.remove(name)
+        assert await outlook(world) == (PRESENT, 3)
 
 
 # -------------------------------------------------------------------------------------------- what may come in between
@@ -688,15 +763,16 @@ def test_a_run_that_is_killed_again_and_again_goes_on_and_ends_whole(artist: Kee
         artist.start()
 
         hits = 0
-        for turn in range(2 * count):
+        turns = range(2 * count) if LONG else (0, 2 * count - 1)
+        for turn in turns:
             waiting = f"SELECT count(*) FROM redo_turns WHERE state = 'waiting' HAVING count(*) <= {2 * count - turn}"
             wait_for("it is the next picture's turn", lambda sql=waiting: asked(artist, sql), every=0.005)  # type: ignore[misc]
             time.sleep(dice.random() * 0.8)
             hits += bool(asked(artist, "SELECT id FROM redos WHERE state = 'running'"))
             artist.kill_and_start()
-            shown = set(asked(artist, "SELECT name FROM renditions WHERE kind IN ('public', 'preview')"))
+            shown = set(asked(artist, "SELECT name FROM renditions WHERE kind NOT LIKE 'next %'"))
             assert shown <= on_disk(), "either the old picture or the new one, never neither"
-        assert hits >= count, "hardly any kill hit the run: this proves nothing"
+        assert 2 * hits >= len(turns), "hardly any kill hit the run: this proves nothing"
         wait_for("the run is done and told", is_idle, seconds=120)
 
         new = set(asked(artist, "SELECT name FROM renditions"))
