@@ -1,7 +1,7 @@
 """A cloak that does as a test says, installed as a package as any other: it waits, and notes what it was asked for.
 
-In its folder: `go` lets it end, `weak` makes its reports weak; `log` gets a line for each picture that it begins:
-width of the picture, strength, and the threads that the process was given.
+In its folder: `go` lets it end, `weak` makes its reports weak, `broken` is a mistake in it; `log` gets a line for each
+picture that it begins: width of the picture, strength, and the threads that the process was given.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Patient:
         with (FOLDER / "log").open("a") as log:
             log.write(f"{pictures[0].shape[1]} {order.strength} {os.environ['OMP_NUM_THREADS']}\\n")
         order.progress(0.5)
+        if (FOLDER / "broken").exists():
+            raise TypeError("a mistake of this package's")
         while not (FOLDER / "go").exists():
             time.sleep(0.01)
         made = [rgb.copy() for rgb in pictures]

@@ -462,6 +462,16 @@ async def test_every_picture_that_is_done_corrects_what_is_known(tmp_path: Path,
         await until(learnt)
 
 
+@pytest.mark.anyio
+async def test_a_mistake_in_an_installed_cloak_is_not_laid_on_the_picture(tmp_path: Path, patient: Patient) -> None:
+    patient.say("broken")
+    async with a_world(tmp_path / "data", **PATIENT) as world:
+        media = await world.upload(a_jpeg())
+        await reaches(world.instance, int(media["id"]), ImageState.FAILED)
+        image = await picture_of(world.instance, int(media["id"]))
+        assert image.problem == "The cloak failed at this picture. The server's log says why."
+
+
 # ------------------------------------------------------------------------------------------------------- the queue
 
 

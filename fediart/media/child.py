@@ -190,6 +190,7 @@ def cloaked(
     import numpy as np
     from PIL import Image
 
+    from fediart.errors import CloakFailed
     from fediart.media.cloak.backend import CloakOrder
     from fediart.media.cloak.backends import cloak_for
 
@@ -207,7 +208,12 @@ def cloaked(
         scratch=Path(order["scratch"]) if order["scratch"] else None,
         direction_from=np.asarray(direction_from) if direction_from is not None else None,
     )
-    made, report = backend.cloak([np.asarray(picture) for picture in pictures], asked)
+    try:
+        made, report = backend.cloak([np.asarray(picture) for picture in pictures], asked)
+    except (CloakFailed, MemoryError, OSError):
+        raise
+    except Exception as problem:  # a door: it may be other people's code, and the picture is not to blame for it
+        raise CloakFailed("The cloak failed at this picture. The server's log says why.", detail=repr(problem)[:300]) from None
     return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
 
@@ -360,7 +366,7 @@ def main() -> int:
     try:
         say(result=act(order))
     except CloakFailed as problem:
-        say(error={"kind": "CloakFailed", "message": problem.message})
+        say(error={"kind": "CloakFailed", "message": problem.message, "detail": problem.detail})
     except MemoryError:
         say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender

@@ -79,7 +79,12 @@ class RenderResult:
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
     """Raises BadPicture or CloakFailed in words for the artist, or Unavailable. Cancelled: the child is killed."""
-    order = {
+    return _result(request, await _ask_child(order_of(request), request.threads, on_progress))
+
+
+def order_of(request: RenderRequest) -> dict[str, Any]:
+    """As the child reads it: in JSON, wherever that is started."""
+    return {
         "original": str(request.original_path.absolute()),
         "purpose": request.purpose,
         "cloak": request.cloak,
@@ -95,7 +100,6 @@ async def render(request: RenderRequest, on_progress: Callable[[float], None]) -
         "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
         "target": asdict(request.target) if request.target is not None else None,
     }
-    return _result(request, await _ask_child(order, request.threads, on_progress))
 
 
 async def compare(request: RenderRequest, public: Path) -> list[Path]:
