@@ -47,6 +47,7 @@ from fediart.studio.add_image import add_image
 from fediart.studio.copy_image import OTHER_ENCODERS, OTHER_VERSION, ask_copy
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from tests.commands import run_commands
+from tests.patient_cloak import install_patient_cloak
 from tests.people import Browser, Person, people_of
 from tests.pictures import KINDS
 from tests.tiny_encoder import tiny_encoder
@@ -378,6 +379,21 @@ def test_encoders_are_chosen_by_name_and_told(desk: Desk, tmp_path: Path) -> Non
     assert desk.cloak(desk.art, "--encoders", "all", "--out", tmp_path / "all").lines[0]["encoders"] == [name]
     named = desk.cloak(desk.art, "--encoders", name)
     assert named.status == 1, "not what is there already, which was made without it"
+
+
+def test_the_process_that_cloaks_is_given_the_threads_of_the_settings_and_the_memory_that_was_asked_for(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = install_patient_cloak(tmp_path, monkeypatch)
+    patient.say("go")
+    desk.env |= {"PYTHONPATH": os.environ["PYTHONPATH"], "PATIENT_CLOAK": str(tmp_path)}
+    (tmp_path / "config.toml").write_text("[cloak]\nbackend = 'patient'\nthreads = 2\n")
+    desk.put("a.png")
+    for more, memory in (((), "2048"), (("--memory", "777", "--overwrite", "--strength", "light"), "777")):
+        ran = desk.cloak(desk.art, "--config", tmp_path / "config.toml", *more)
+        assert (ran.status, ran.lines[0]["backend"], ran.lines[0]["version"]) == (0, "patient", 1)
+        assert (tmp_path / "memory").read_text() == memory
+    assert patient.begun == [(160, "standard", "2"), (160, "light", "2")]
 
 
 def test_on_a_terminal_there_is_a_bar_and_stdout_stays_what_was_asked_for(desk: Desk) -> None:
