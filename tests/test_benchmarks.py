@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_encoder import tiny_encoder
+
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "start": "--starts 1 --idle 0.5 --width 800 --works 1 --rounds 1 --calm-looks 3",
@@ -80,3 +82,32 @@ def test_the_cloak_benchmark_measures_cpu_and_memory_of_the_child(figures_of: Fi
     found = figures_of("cloak_cost")
     assert {"cpu_per_mp_8", "cloak_per_mp_8", "ratio_8", "peak_8_mb", "plain_peak_8_mb"} <= set(found)
     assert found["peak_8_mb"] > found["plain_peak_8_mb"] > 10
+
+
+def test_the_evaluation_of_the_cloak_measures_it_beside_noise(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "one_encoder.pth", "plain", 1)
+    tiny_encoder(tmp_path / "two_encoder.pth", "deep", 2)
+    docs = tmp_path / "page.md"
+    docs.write_text("Before\n<!-- evaluation: begin -->\nold\n<!-- evaluation: end -->\nAfter\n")
+    options = f"--encoders {tmp_path} --out {tmp_path}/out --docs {docs} --size 160 --only 1 --averaging 4 --processes 1"
+    command = [sys.executable, "-m", "benchmarks.cloak", *options.split(), "--views", "clean", "half", "tv", "nlm"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert {result["ppd"] for result in told["results"]} == {33.0, 67.0}
+    for result in told["results"]:
+        methods = result["methods"]
+        assert {"uniform", "luminance", "texture", "encoders standard", "without one", "Mist kind"} <= set(methods)
+        # All as visible as each other, and no more visible than the cloak was.
+        for method in methods.values():
+            assert 0.8 * result["wanted"] < method["flip"] <= result["wanted"] + 1e-6
+        steered = methods["encoders standard"]["cells"]
+        assert steered["one clean"]["d"] > methods["luminance"]["cells"]["one clean"]["d"]
+        assert set(steered) == {f"{name} {view}" for name in ("one", "two") for view in ("clean", "half", "tv", "nlm")}
+    assert 0 <= told["averaging"]["mean"] < 0.3
+    written = docs.read_text()
+    assert written.startswith("Before")
+    assert written.endswith("After\n")
+    assert "encoder two" in written
+    assert "old" not in written
+    assert "data:image/jpeg" in (tmp_path / "out.html").read_text()

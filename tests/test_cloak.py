@@ -262,7 +262,8 @@ def test_the_texture_does_not_repeat_itself_within_a_picture() -> None:
 
 
 def test_streams_of_random_numbers_differ_by_purpose_and_by_seed() -> None:
-    drawn = [generator(s, p).random(64) for s, p in itertools.product((seed(1), seed(2)), ("texture", "dither", "tiles"))]
+    seeds = (seed(1), seed(2), seed(1)[::-1], seed(2)[::-1])
+    drawn = [generator(s, p).random(64) for s, p in itertools.product(seeds, ("texture", "dither", "tiles"))]
     for one, other in itertools.combinations(drawn, 2):
         assert not np.isclose(one, other).any()
 

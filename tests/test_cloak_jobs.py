@@ -161,9 +161,9 @@ async def test_another_strength_while_it_is_cloaked_ends_that_and_begins_anew(tm
 
 @pytest.mark.anyio
 async def test_a_picture_that_takes_only_a_weak_cloak_is_asked_about_before_it_goes_out(tmp_path: Path) -> None:
-    """One colour, the real cloak: the page says so by itself, and pressing the button all the same loses nothing."""
+    """White paper, the real cloak: the page says so by itself, and pressing the button all the same loses nothing."""
     flat = io.BytesIO()
-    Image.new("RGB", (200, 160), (240, 240, 236)).save(flat, "PNG")
+    Image.new("RGB", (200, 160), "white").save(flat, "PNG")
     painted = io.BytesIO()
     Image.fromarray(DRAWN["painting"](240, 180, 1)).save(painted, "PNG")
     async with a_world(tmp_path) as world, people_of(world.instance) as people:

@@ -6,6 +6,7 @@ portfolio nor aligning it finds a common pattern; a tile that were repeated, or 
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -18,9 +19,12 @@ WORK_SIDE = 1024
 """Trainers look at pictures of about this long side or half of it, so wavelengths are counted there."""
 
 SHORTEST, LONGEST = 12.0, 20.0
-"""The band, in pixels at WORK_SIDE. Chosen by `benchmarks/cloak_evaluation`: at equal visibility nothing shorter moved
+"""The band, in pixels at WORK_SIDE. Chosen by an evaluation (docs/cloak.md): at equal visibility nothing shorter moved
 encoders as far at half size, after JPEG and after a denoiser together. Longer waves lived through the denoiser better
 still, but the eye takes them for blotches, which ꟻLIP does not count."""
+
+SMALL_SIDE = 512
+"""Trainers do not make pictures smaller than this; so what is smaller gets no shorter waves."""
 
 SQUASH = 0.8
 """How hard tanh squashes the waves: it bounds the peaks, and flattens them into something like the grain of paper."""
@@ -30,8 +34,9 @@ _DRAWN = 0.5
 
 
 def generator(seed: bytes, purpose: str) -> np.random.Generator:
-    """A stream of random numbers for one purpose, of 32 bytes of seed."""
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(seed[:16], np.uint64), counter=_counter(purpose)))
+    """A stream of random numbers for one purpose, of 32 bytes of seed, all of which count."""
+    key = np.frombuffer(hashlib.sha256(seed).digest()[:16], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=_counter(purpose)))
 
 
 def _counter(purpose: str) -> NDArray[np.uint64]:
@@ -61,8 +66,8 @@ def enlarged(plane: Plane, height: int, width: int) -> Plane:
 
 
 def texture(height: int, width: int, seed: bytes) -> Plane:
-    """The cloak's texture for a picture of this size, -1..1. Its wavelengths go with pictures larger than WORK_SIDE."""
-    unit = max(1.0, max(height, width) / WORK_SIDE) / _DRAWN
+    """The cloak's texture for a picture of this size, -1..1. Its wavelengths go with the picture's size, from SMALL_SIDE on."""
+    unit = max(SMALL_SIDE, max(height, width)) / WORK_SIDE / _DRAWN
     # At least 16 by 16, so that a ribbon of a picture has whole waves too: it is enlarged evenly and cut.
     small = (max(16, math.ceil(height / unit)), max(16, math.ceil(width / unit)))
     plane = band(*small, SHORTEST * _DRAWN, LONGEST * _DRAWN, generator(seed, "texture"))
