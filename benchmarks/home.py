@@ -138,7 +138,7 @@ def cursors(db: Connection, member: Member, count: int) -> list[int | None]:
     return [None if n % 2 == 0 or not held else chance.choice(held) for n in range(count)]
 
 
-def query_cpu(place: Place, question: Callable[..., Sequence[object]], kinds: Sequence[str], each: int) -> dict[str, list[float]]:
+def query_cpu(place: Place, question: Callable[..., object], kinds: Sequence[str], each: int) -> dict[str, list[float]]:
     """CPU in ms of each call, for each kind of account; the kinds take turns."""
     engine = create_engine(database_url("", place.data))
     took: dict[str, list[float]] = {kind: [] for kind in kinds}
@@ -156,7 +156,7 @@ def query_cpu(place: Place, question: Callable[..., Sequence[object]], kinds: Se
     return took
 
 
-async def async_cpu(place: Place, question: Callable[..., Sequence[object]], count: int) -> float:
+async def async_cpu(place: Place, question: Callable[..., object], count: int) -> float:
     """CPU in ms of a question asked as the server asks it, through the async engine and its threads: the mean."""
     storage = open_storage(database_url("", place.data))
     try:

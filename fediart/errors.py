@@ -86,7 +86,13 @@ class TooMany(FediartError):
 
 
 class Unavailable(FediartError):
+    """`retry_after` in seconds."""
+
     status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 60, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
 
 
 class ConfigError(FediartError):

@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -26,10 +24,11 @@ from fediart.activitypub.signatures.sign import sign_request
 from fediart.clock import Clock, system_clock
 from fediart.config import Config
 from fediart.domain.actors import Actor
-from fediart.errors import ConfigError
+from fediart.errors import ConfigError, TooMany
 from fediart.ids import new_id
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
+from fediart.media.disk import key_at
 from fediart.media.files import Files
 from fediart.media.vault import Vault
 from fediart.remote.bring_home import Seeker
@@ -43,6 +42,30 @@ from fediart.storage.tables import deliveries, jobs
 
 DELIVERY = "delivery"
 """Name of the crew that sends what the outbox holds; the others are named after their kind of job."""
+
+
+class Turns:
+    """So many at a time, and a short line of those who wait; whoever comes when it is full is sent away."""
+
+    def __init__(self, at_a_time: int, *, in_line: int) -> None:
+        self._free = asyncio.Semaphore(at_a_time)
+        self._in_line = in_line
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises TooMany when the line is full."""
+        if self._free.locked() and self._waiting >= self._in_line:
+            raise TooMany("Too many people are at this at once. Please try again in a few seconds.", retry_after=10)
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 @dataclass(slots=True)
@@ -63,7 +86,8 @@ class Instance:
     instance_key_pem: str
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
     """One for each crew of the runner of jobs."""
-    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
+    """Each hash of a password takes 19 MiB and some 30 ms of a processor."""
     signers: Signers = field(default_factory=Signers)
     renders: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
     """The pictures that are being prepared now, by id."""
@@ -117,19 +141,7 @@ class Instance:
 
 def read_secret(data: Path) -> bytes:
     """The instance's own secret, made on first start, readable by its user only."""
-    path = data / "secret.key"
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_bytes(32)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-    if len(key) != 32:
-        raise ConfigError(f"{path} is damaged: it must hold 32 bytes. Restore it from your backup.")
-    return key
+    return key_at(data / "secret.key")
 
 
 def token_hash(token: str) -> str:

@@ -1,7 +1,8 @@
 """A cloak that does as a test says, installed as a package as any other: it waits, and notes what it was asked for.
 
-In its folder: `go` lets it end, `weak` makes its reports weak; `log` gets a line for each picture that it begins:
-width of the picture, strength, and the threads that the process was given.
+In its folder: `go` lets it end, `weak` makes its reports weak, `broken` is a mistake in it; `log` gets a line for each
+picture that it begins: width of the picture, strength, and the threads that the process was given; `memory` says how
+many megabytes it was given last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pytest
 NAME = "patient"
 
 _PROGRAM = '''
-import dataclasses, os, pathlib, time
+import dataclasses, os, pathlib, resource, time
 from fediart.media.cloak.report import CloakReport
 
 FOLDER = pathlib.Path(os.environ["PATIENT_CLOAK"])
@@ -31,7 +32,10 @@ class Patient:
     def cloak(self, pictures, order):
         with (FOLDER / "log").open("a") as log:
             log.write(f"{pictures[0].shape[1]} {order.strength} {os.environ['OMP_NUM_THREADS']}\\n")
+        (FOLDER / "memory").write_text(str(resource.getrlimit(resource.RLIMIT_AS)[0] >> 20))
         order.progress(0.5)
+        if (FOLDER / "broken").exists():
+            raise TypeError("a mistake of this package's")
         while not (FOLDER / "go").exists():
             time.sleep(0.01)
         made = [rgb.copy() for rgb in pictures]

@@ -54,9 +54,9 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def a_scene(prepared: Path, folder: Path) -> AsyncIterator[Scene]:
-    """`prepared`: the fixture of that name."""
+async def a_scene(prepared: Path, folder: Path, **settings: Any) -> AsyncIterator[Scene]:
+    """`prepared`: the fixture of that name. `settings`: as of `a_world`."""
     data = folder / "data"
     shutil.copytree(prepared, data)
-    async with a_far_server() as far, a_far_server() as other, a_world(data) as world:
+    async with a_far_server() as far, a_far_server() as other, a_world(data, **settings) as world:
         yield Scene(world, far, other, far.actor("ana"), far.actor("bo"), other.actor("eve"))

@@ -48,12 +48,16 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("GET", "/api/v1/instance"): None,
     ("GET", "/api/v2/instance"): None,
     ("GET", "/api/v1/accounts/verify_credentials"): "read:accounts",
+    ("PATCH", "/api/v1/accounts/update_credentials"): "write:accounts",
     ("GET", "/api/v1/accounts/lookup"): None,
     ("GET", "/api/v1/accounts/relationships"): "read:follows",
     ("GET", "/api/v1/accounts/{id}"): None,
     ("GET", "/api/v1/accounts/{id}/statuses"): None,
     ("POST", "/api/v1/accounts/{id}/follow"): "write:follows",
     ("POST", "/api/v1/accounts/{id}/unfollow"): "write:follows",
+    ("GET", "/api/v1/follow_requests"): "read:follows",
+    ("POST", "/api/v1/follow_requests/{id}/authorize"): "write:follows",
+    ("POST", "/api/v1/follow_requests/{id}/reject"): "write:follows",
     ("GET", "/api/v2/search"): "read:search",
     ("POST", "/api/v1/media"): "write:media",
     ("POST", "/api/v2/media"): "write:media",
@@ -414,6 +418,22 @@ async def test_likes_boosts_replies_and_what_their_artist_hears(tmp_path: Path) 
         assert (undone["id"], undone["reblogged"], undone["reblogs_count"]) == (work_id, False, 0)
         (private,) = await _published(world, "quiet", visibility="private")
         assert (await noor.api.post(f"/api/v1/statuses/{private}/reblog")).status_code == 422
+
+
+@pytest.mark.anyio
+async def test_whom_a_work_mentions_and_answers_is_told_by_ids_under_which_they_are_found(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world, people_of(world.instance) as people:
+        noor = await people.person("noor")
+        (work_id,) = await _published(world, "for @noor and @nobody@elsewhere.example")
+        seen = (await world.stranger.get(f"/api/v1/statuses/{work_id}")).json()
+        assert seen["in_reply_to_account_id"] is None
+        (mention,) = seen["mentions"]
+        told = (await world.stranger.get(f"/api/v1/accounts/{mention['id']}")).json()
+        assert mention == {name: told[name] for name in ("id", "username", "acct", "url")}
+        assert mention["id"] == str(noor.account.actor_id)
+        said = {"status": "nice", "in_reply_to_id": work_id}
+        reply = (await noor.api.post("/api/v1/statuses", json=said)).json()
+        assert (reply["in_reply_to_id"], reply["in_reply_to_account_id"]) == (work_id, seen["account"]["id"])
 
 
 @pytest.mark.anyio

@@ -108,6 +108,13 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         page.wait_for_selector("text=Cloaked on this server")
         look("work")
         assert page.locator(".pictures img").count() == 2
+        page.click("details.report summary >> nth=0")
+        page.click(".copies button:has-text('Instagram') >> nth=0")
+        page.wait_for_selector(".copies a:has-text('Instagram')")  # it comes by itself, without loading the page again
+        look("copies")
+        with page.expect_download() as download:
+            page.click(".copies a:has-text('Instagram')")
+        assert download.value.suggested_filename == "evening-instagram.jpg"
         page.click(".deeds button:has-text('Like')")
         page.wait_for_selector("button[aria-pressed=true]")
         page.fill("#talk textarea", "The first reply, from myself.")
@@ -118,7 +125,7 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         look("portfolio")
         page.goto(server.url + "/home")
         look("home")
-        for path in ("/notifications", "/search", "/drafts", "/about/cloak", "/settings/password"):
+        for path in ("/notifications", "/follow-requests", "/search", "/drafts", "/about/cloak", "/settings/password"):
             page.goto(server.url + path)
             look(path.strip("/").replace("/", "-"))
         stranger = browser.new_page(viewport={"width": width, "height": height})

@@ -42,6 +42,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
         "serve", "setup", "demo", "account create", "account list", "account reset-password", "account token", "post",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
+        "cloak copies", "cloak redo",
     }  # fmt: skip
 
 
@@ -185,6 +186,26 @@ def test_a_data_folder_that_cannot_be_written_is_told_without_a_trace(tmp_path: 
         assert status == 1
         assert told.startswith(f"fediart: The data folder {data} cannot be written: ")
         assert "Traceback" not in told
+
+
+def test_a_disk_without_room_is_told_without_a_trace(tmp_path: Path) -> None:
+    """A bound on the size of files stands for it: a database needs more than these 16 KiB."""
+    command = [sys.executable, "-m", "fediart", "account", "list", "--data", str(tmp_path)]
+    limited = ["sh", "-c", 'ulimit -f 32; exec "$@"', "sh", *command]
+    ran = subprocess.run(limited, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"fediart: The database {tmp_path / 'fediart.sqlite'} cannot be written.")
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_postgresql_that_is_not_there_is_told_without_a_trace(tmp_path: Path) -> None:
+    address = f"postgresql://fediart:secret@127.0.0.1:{free_port()}/fediart"
+    (tmp_path / "config.toml").write_text(f'[storage]\ndatabase = "{address}"\n')
+    status, told = _as_typed("account", "list", "--data", str(tmp_path))
+    assert status == 1
+    assert told.startswith("fediart: PostgreSQL does not answer at 127.0.0.1.")
+    assert "Traceback" not in told
+    assert "secret" not in told
 
 
 def test_settings_that_are_wrong_are_told_without_a_trace(tmp_path: Path) -> None:

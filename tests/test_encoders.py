@@ -250,14 +250,15 @@ def test_a_pickle_of_anything_but_tensors_is_refused(words: bytes) -> None:
 
 
 def test_a_pickle_cannot_make_much_out_of_little() -> None:
-    """Each of these costs Python's own unpickler gigabytes, or its stack."""
+    """Larger ones of these cost Python's own unpickler gigabytes, minutes, or its stack."""
     far_memo = b"\x80\x02" + NEW_DICT + b"r" + struct.pack("<I", 0x7FFFFFFF) + b"."
-    deep = b"\x80\x02" + NEW_DICT + b")" + b"\x85" * 150_000 + number(1) + b"s."
-    copies = b"\x80\x02}q\x00(" + b"".join(text(str(n)) + b"K\x00" for n in range(10_000)) + b"u0"
-    copies += (b"ccollections\nOrderedDict\nh\x00\x85R") * 10_000 + b"."
-    marks = b"\x80\x02" + b"K\x00" * 100_000 + b"(t" * 50_000 + b"."
-    with little_memory(120):
-        assert weights_of(pth({}, pickle=far_memo)) == {}
+    deep = b"\x80\x02" + NEW_DICT + b")" + b"\x85" * 60_000 + number(1) + b"s."
+    copies = b"\x80\x02}q\x00(" + b"".join(text(str(n)) + b"K\x00" for n in range(2_000)) + b"u"
+    attributes = copies + (NEW_DICT + b"h\x00b") * 2_000 + b"."
+    copies += (b"ccollections\nOrderedDict\nh\x00\x85R") * 2_000 + b"."
+    marks = b"\x80\x02" + b"K\x00" * 30_000 + b"(t" * 15_000 + b"."
+    with little_memory(60):
+        assert weights_of(pth({}, pickle=far_memo)) == weights_of(pth({}, pickle=attributes)) == {}
         for bomb in (deep, copies, marks):
             refusal(pth(WEIGHTS, pickle=bomb))
     assert "larger than that of any small encoder" in refusal(pth(WEIGHTS, pickle=b"\x80\x02" + b"K\x00" * (1 << 20)))

@@ -210,6 +210,37 @@ async def test_a_note_of_whom_i_follow_stands_in_my_home_with_its_picture(scene:
     assert kept.content == data, "other servers' pictures are kept byte for byte"
 
 
+async def test_strangers_are_sent_home_to_what_is_from_elsewhere_and_who_is_signed_in_sees_it_here(scene: Scene) -> None:
+    world, ana, elsewhere = scene.world, scene.ana, "https://elsewhere.example/"
+    ana.shows(url=elsewhere)
+    await follow(world, ana)
+    tags = [{"type": "Hashtag", "name": "#Light", "href": f"{scene.far.url}/tags/light"}]
+    note = ana.note(tag=tags, url=f"{scene.far.url}/@ana/1")
+    await scene.heard(ana, ana.create(note))
+    await scene.heard(ana, ana.create(ana.note("<p>only for you</p>", to=[ana.followers], cc=[], tag=tags)))
+    await scene.post("a #light of ours")
+    quiet, seen = (await home(world))[1:]
+    async with people_of(world.instance) as people:
+        mira = await people.person("mira")
+        page = f"/works/{seen['id']}"
+        away = await world.stranger.get(page)
+        assert (away.status_code, away.headers["location"]) == (302, note["url"])
+        assert away.headers["cache-control"] == "private, no-store", "who is signed in gets another answer"
+        assert "evening light" in (await mira.browser.get(page)).text
+        profile = await world.stranger.get(f"/@{ana.acct}")
+        assert (profile.status_code, profile.headers["location"]) == (302, ana.uri), "not where its word alone would send them"
+        assert elsewhere in (await mira.browser.get(f"/@{ana.acct}")).text
+        for work_id in (quiet["id"], str(int(quiet["id"]) + 1)):
+            assert (await world.stranger.get(f"/works/{work_id}")).status_code == 404, "not that it is there"
+        for path, reader in (("/tags/light", mira.browser.http), ("/api/v1/timelines/tag/light", world.client)):
+            to_member, to_stranger = (await reader.get(path)).text, (await world.stranger.get(path)).text
+            assert "evening light" in to_member
+            assert "of ours" in to_member
+            assert "of ours" in to_stranger
+            assert "evening light" not in to_stranger, path
+            assert "only for you" not in to_member + to_stranger
+
+
 async def test_a_note_that_concerns_nobody_here_is_not_kept(scene: Scene) -> None:
     note = scene.ana.note()
     await scene.heard(scene.ana, scene.ana.create(note))

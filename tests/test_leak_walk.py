@@ -30,6 +30,7 @@ from fediart.domain.works import WorkState
 from fediart.instance import Instance
 from fediart.jobs.runner import running_jobs
 from fediart.media.child import render
+from fediart.media.pipeline import RenderRequest, order_of
 from fediart.media.sample import draw_sample
 from fediart.storage import accounts, images, tables, works
 from fediart.studio.follow_actor import follow
@@ -54,10 +55,11 @@ class Identity:
     """Changes the last bit of one pixel, so that nobody can say nothing was done."""
     name, version = "identity", 1
 
-    def cloak(self, rgb, seed, strength, progress):
-        out = rgb.copy()
-        out[0, 0, 0] ^= 1
-        return out, CloakReport("identity", 1, strength, 0.0, 99.0, 1.0, 0.0, 0.0, 0.0, 0.0, True)
+    def cloak(self, pictures, order):
+        made = [rgb.copy() for rgb in pictures]
+        for out in made:
+            out[0, 0, 0] ^= 1
+        return made, CloakReport(self.name, 1, order.strength, 0.0, 99.0, 1.0, 0.0, 0.0, 0.0, 0.0, True)
 '''
 
 
@@ -124,7 +126,7 @@ async def _set_scene(instance: Instance, people: People) -> Scene:
             assert (await mira.browser.send("/settings/profile", {"name": "Mira"}, files=upload)).status_code == 303
         for number, visibility in enumerate(("public", "unlisted", "private"), start=3):
             name = f"{visibility} work"
-            media = await _upload(mira, name, picture(name, number, size=(1000, 750) if number == 3 else (448, 336)))
+            media = await _upload(mira, name, picture(name, number, size=(1_400, 1_050) if number == 3 else (448, 336)))
             said = {"status": f"A {visibility} work #oil", "media_ids": [media], "visibility": visibility}
             made[name] = int((await mira.api.post("/api/v1/statuses", json=said)).json()["id"])
         # Off by the artist's own choice, in the composer.
@@ -181,17 +183,8 @@ async def _references(scene: Scene, folder: Path, secret: bytes) -> list[Referen
             made_in = folder / f"{name}-{cloak}"
             made_in.mkdir()
             # What the child process does, here: starting one for each would take longer than the rest.
-            order = {
-                "original": str(path),
-                "purpose": purpose,
-                "cloak": cloak,
-                "secret": secret.hex(),
-                "strength": "standard",
-                "backend": "texture",
-                "out": str(made_in),
-                "pixels": 50_000_000,
-            }
-            result = await asyncio.to_thread(render, order)
+            request = RenderRequest(path, purpose, cloak, secret, "standard", "texture", made_in)
+            result = await asyncio.to_thread(render, order_of(request))
             made = {item["kind"]: Path(item["path"]).read_bytes() for item in result["renditions"]}
             shown.append({kind: Image.open(io.BytesIO(data)).convert("RGB") for kind, data in made.items()})
             hashes.append(result["blurhash"])
@@ -342,7 +335,8 @@ async def test_every_picture_that_anybody_but_the_artist_can_fetch_is_cloaked(tm
         seen_on_pages = {_whose(Image.open(io.BytesIO(data)), references)[0].name for data in stranger.pictures.values()}
         linked = {where for where in stranger.pictures if "GET /media/" in where}
         assert seen_on_pages >= {"avatar", "header", "public work", "unlisted work", "bare work"}
-        assert len(linked) >= 9, "two renditions of each of them, but of a header, which has one size"
+        assert len(linked) >= 10, "two renditions of each of them, three of a large one, but of a header, which has one size"
+        assert 1_280 in {Image.open(io.BytesIO(stranger.pictures[where])).width for where in linked}
         assert len(stranger.hashes) >= 3
         _disk(world.instance, stranger)
         assert leaks_in(stranger, references) == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
+from fediart.domain.works import Visibility
 from fediart.media.sample import draw_sample
+from fediart.storage.tables import notifications, timeline
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from tests.people import Person, people_of
 from tests.waiting import until
@@ -109,6 +113,44 @@ async def test_a_portfolio_a_home_and_a_tag_are_read_page_by_page_newest_first(t
 
 
 @pytest.mark.anyio
+async def test_what_is_not_for_me_ends_neither_my_home_nor_my_news(tmp_path: Path) -> None:
+    """Rows that nobody shows may fill a page; what is older must be found behind it."""
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira, noor = await people.person("mira"), await people.person("noor")
+        me, instance = mira.account.actor_id, world.instance
+        shown = await publish_work(instance, noor.account, await start_draft(instance, noor.account, Draft("for everyone")))
+        quiet = Draft("for followers", visibility=Visibility.FOLLOWERS)
+        hidden = await publish_work(instance, noor.account, await start_draft(instance, noor.account, quiet))
+
+        def fill(db: Connection) -> None:
+            for number in range(89):
+                work_id = shown if number == 0 else hidden
+                db.execute(timeline.insert().values(actor_id=me, entry_id=number + 1, work_id=work_id))
+                values = {"id": number + 1, "actor_id": me, "kind": "mention", "from_actor_id": noor.account.actor_id}
+                db.execute(notifications.insert().values(**values, work_id=work_id))
+
+        await instance.storage.write(fill)
+        for path in ("/home", "/notifications"):
+            read, pages = path, []
+            while read:
+                page = (await mira.browser.get(read)).text
+                assert "for followers" not in page
+                pages.append("for everyone" in page)
+                assert not re.search("Quiet so far|Nothing yet|That is all", page)
+                older = re.search(r'<p class="more"><a class="button" href="([^"]+)"', page)
+                read = (older[1] if older[1].startswith("/") else path + older[1]) if older else ""
+            assert pages == [False] * (len(pages) - 1) + [True], path
+            assert len(pages) > 2
+        for path in ("/api/v1/timelines/home", "/api/v1/notifications"):
+            found, read = [], path
+            while read:
+                answer = await mira.api.get(read)
+                found += answer.json()
+                read = answer.links["next"]["url"] if "next" in answer.links else ""
+            assert [item["id"] for item in found] == (["1"] if "notif" in path else [str(shown)])
+
+
+@pytest.mark.anyio
 async def test_until_an_avatar_is_cloaked_a_placeholder_stands_there(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         mira = await people.person("mira")
@@ -119,6 +161,25 @@ async def test_until_an_avatar_is_cloaked_a_placeholder_stands_there(tmp_path: P
         assert me["avatar"] == "http://localhost:8000/static/avatar.svg"
         document = await world.stranger.get("/users/mira", headers={"accept": "application/activity+json"})
         assert "icon" not in document.json()
+
+
+@pytest.mark.anyio
+async def test_the_fields_of_a_profile_stay_as_they_were_typed_however_often_it_is_saved(tmp_path: Path) -> None:
+    lines = ["https://mira.example/?a=1&b=2 (shop)", "#oil & <b>ink</b>", '5 > 3, "so"']
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira = await people.person("mira")
+        page = "/settings/profile"
+        said = {f"field-name-{n}": f"label {n}" for n in range(3)} | {f"field-value-{n}": line for n, line in enumerate(lines)}
+        for _ in range(2):
+            assert (await mira.browser.send(page, said, page=page)).status_code == 303
+            held = re.findall(r'name="(field-(?:name|value)-\d)" value="([^"]*)"', (await mira.browser.get(page)).text)
+            said = {name: html.unescape(value) for name, value in held}
+            assert [said[f"field-value-{n}"] for n in range(3)] == lines
+        shown = (await world.stranger.get("/@mira")).text
+        assert '<a href="https://mira.example/?a=1&amp;b=2" rel="me nofollow' in shown
+        assert "<b>ink" not in shown
+        me = (await mira.api.get("/api/v1/accounts/verify_credentials")).json()
+        assert [field["value"] for field in me["source"]["fields"]] == lines
 
 
 @pytest.mark.anyio

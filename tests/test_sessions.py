@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fediart.clock import system_clock
 from fediart.config import load_config
+from fediart.errors import TooMany
 from fediart.instance import open_instance
 from fediart.studio.open_account import setup_token
 from fediart.studio.publish_work import Draft, start_draft
@@ -20,6 +22,7 @@ from tests.addresses import filled
 from tests.commands import run_command
 from tests.people import PASSWORD, people_of
 from tests.snapshot import everything
+from tests.waiting import until
 from tests.world import LOOPBACK, a_world
 
 NEW_PASSWORD = "another password to test with"
@@ -62,6 +65,34 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(tmp_path: Pa
         assert "fediart-8000" not in browser.http.cookies
         thief = await people.client(cookies={"fediart-8000": token})
         assert (await thief.get("/home")).status_code == 401
+
+
+@pytest.mark.anyio
+async def test_a_session_lasts_as_long_as_it_is_used_and_ends_sixty_days_after(tmp_path: Path) -> None:
+    day = 24 * 3600 * 1000
+    now = system_clock()
+    config = load_config(None, {}, LOOPBACK)
+    async with open_instance(config, tmp_path, clock=lambda: now) as instance, people_of(instance) as people:
+        mira = (await people.person("mira")).browser
+        other = await people.browser()
+        await other.sign_in("mira")
+        kept = mira.http.cookies["fediart-8000"]
+        now += day - 1_000
+        before = await instance.storage.read(everything)
+        assert "set-cookie" not in (await mira.get("/search")).headers
+        assert await instance.storage.read(everything) == before, "within a day a read stays a read"
+        for _ in range(4):
+            now += 30 * day
+            seen = await mira.get("/search")
+            assert seen.status_code == 200
+            assert f"fediart-8000={kept}" in seen.headers["set-cookie"], "the browser keeps it for as long again"
+            assert f"Max-Age={60 * 24 * 3600}" in seen.headers["set-cookie"]
+            before = await instance.storage.read(everything)
+            assert "set-cookie" not in (await mira.get("/search")).headers
+            assert await instance.storage.read(everything) == before, "once a day"
+        assert not await other.is_signed_in(), "what was not used for sixty days has ended"
+        now += 60 * day + 1
+        assert not await mira.is_signed_in()
 
 
 @pytest.mark.anyio
@@ -133,6 +164,49 @@ async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spe
         assert right.status_code == 429
         other = await (await people.browser(client=("203.0.113.99", 1))).sign_in("noor", "not hers")
         assert other.status_code == 401
+
+
+@pytest.mark.anyio
+async def test_of_a_flood_of_sign_ins_a_few_wait_and_the_others_are_sent_away_at_once(tmp_path: Path) -> None:
+    """Without it each would wait for its 19 MiB and its share of a processor, and the owner behind them all."""
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira, late = await people.person("mira"), await people.browser()
+        await late.get("/sign-in")
+        turns, free, begun, most = world.instance.hashing, asyncio.Event(), 0, 0
+
+        async def hash_for_long() -> None:
+            nonlocal begun, most
+            async with turns.turn():
+                begun += 1
+                most = max(most, begun)
+                await free.wait()
+                begun -= 1
+
+        flood = [asyncio.create_task(hash_for_long()) for _ in range(100)]
+        await until(lambda: sum(task.done() for task in flood) == 78)
+        assert all(isinstance(task.exception(), TooMany) for task in flood if task.done())
+        sent = await late.sign_in("mira")
+        assert (sent.status_code, sent.headers["retry-after"]) == (429, "10")
+        assert 'value="mira"' in sent.text, "what was typed stays"
+        said = {"old": PASSWORD, "new": NEW_PASSWORD, "again": NEW_PASSWORD}
+        changed = await mira.browser.send("/settings/password", said)
+        assert (changed.status_code, changed.headers["retry-after"]) == (429, "10")
+        assert await mira.browser.is_signed_in(), "pages go on"
+        free.set()
+        await asyncio.gather(*flood, return_exceptions=True)
+        assert most == 2
+        assert (await late.sign_in("mira")).status_code == 303
+
+
+@pytest.mark.anyio
+async def test_a_hundred_sign_ins_at_once_are_all_answered(tmp_path: Path) -> None:
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        browser = await people.browser()
+        said = {"form_token": await browser.form_token("/sign-in"), "username": "mira", "password": "a wrong guess"}
+        told = await asyncio.gather(*(browser.http.post("/sign-in", data=said) for _ in range(100)))
+        statuses = [answer.status_code for answer in told]
+        assert set(statuses) <= {401, 429}
+        assert statuses.count(401) >= 22
 
 
 @pytest.mark.anyio

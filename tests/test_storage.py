@@ -25,10 +25,24 @@ import fediart
 from fediart.activitypub.addressing import address
 from fediart.domain.actors import Account, Actor, Role
 from fediart.domain.follows import Follow, FollowState
-from fediart.domain.works import Visibility, WorkState
+from fediart.domain.images import Rendition
+from fediart.domain.works import Mention, Visibility, WorkState
 from fediart.errors import ConfigError
 from fediart.ids import new_id, time_of
-from fediart.storage import accounts, actors, arrivals, deliveries, follows, jobs, leases, migrate, settings, timelines, works
+from fediart.storage import (
+    accounts,
+    actors,
+    arrivals,
+    deliveries,
+    follows,
+    images,
+    jobs,
+    leases,
+    migrate,
+    settings,
+    timelines,
+    works,
+)
 from fediart.storage import shown as shown_rows
 from fediart.storage import tables as t
 from fediart.storage.engine import Storage, database_url, migration_engine, open_storage
@@ -482,7 +496,7 @@ async def home(storage: Storage) -> tuple[int, int, list[int]]:
 
 
 async def page(storage: Storage, reader: int, **cut: Any) -> list[int]:
-    return [shown.entry_id for shown in await storage.read(timelines.home_of, reader, **cut)]
+    return [shown.entry_id for shown in (await storage.read(timelines.home_of, reader, **cut)).items]
 
 
 async def test_a_home_is_newest_first_and_cut_by_ids(storage: Storage, home: tuple[int, int, list[int]]) -> None:
@@ -529,7 +543,7 @@ async def test_boosts_can_be_hidden_and_are_taken_back_alone(storage: Storage, h
         return boosted, entry
 
     boosted, entry = await storage.write(boost)
-    shown = await storage.read(timelines.home_of, reader, limit=1)
+    shown = (await storage.read(timelines.home_of, reader, limit=1)).items
     assert [(item.entry_id, item.work.id, item.booster and item.booster.actor.id) for item in shown] == [(entry, boosted, artist)]
     assert await page(storage, reader, boosts=False) == ids[::-1]
     assert await storage.read(timelines.without_entry_of, [reader, artist], boosted) == [artist]
@@ -642,6 +656,43 @@ async def test_one_works_addresses_open_no_other_work(storage: Storage) -> None:
         return [works.may_see(db, id_, who) for id_ in (first, second) for who in (named, other)]
 
     assert await storage.write(act) == [True, False, False, True]
+
+
+async def test_a_work_is_shown_with_whom_it_mentions_and_answers_where_they_are_known(storage: Storage) -> None:
+    def act(db: Connection) -> tuple[list[tuple[str, int | None]], list[int | None], int]:
+        author, far = person(db, "mira"), person(db, "ada", "far.example")
+        first = work(db, far)
+        second = work(db, author, answers=actor(db, far).uri)
+        works.change_work(db, second, in_reply_to_id=first)
+        known, unknown = actor(db, far).uri, "https://far.example/users/unmet"
+        mentions = [Mention(uri, f"{uri[-3:]}@far.example", uri) for uri in (known, unknown)]
+        works.put_surroundings(db, second, to=[], cc=[], tags=["oil"], mentions=mentions)
+        shown = shown_rows.works_shown(db, [first, second], author)
+        met = sorted((mention.uri, mention.actor_id) for mention in shown[1].mentions)
+        assert shown[1].tags == ("oil",)
+        return met, [item.answers_actor_id for item in shown], far
+
+    met, answered, far = await storage.write(act)
+    assert met == [("https://far.example/users/ada", far), ("https://far.example/users/unmet", None)]
+    assert answered == [None, far]
+
+
+async def test_files_that_rows_name_are_told_from_those_that_none_does(storage: Storage) -> None:
+    def act(db: Connection) -> tuple[set[str], set[str]]:
+        artist = person(db, "mira")
+        keys = ("ab" * 16, "cd" * 16, "ef" * 16)
+        for key in keys:
+            image_id = new_id(NOW)
+            row = {"id": image_id, "actor_id": artist, "purpose": "work", "state": "ready", "used_at": NOW, "created_at": NOW}
+            images.insert_image(db, {**row, "vault_key": key})
+            images.put_renditions(db, image_id, [Rendition(image_id, "public", f"{key[:2]}/{key}", "image/jpeg", 1, 1, 1, key)])
+        images.insert_image(db, {**row, "id": new_id(NOW), "vault_key": None})
+        asked = [f"ab/{keys[0]}", *(f"no/{number}" for number in range(1_200)), f"ef/{keys[2]}"]
+        return images.vault_keys_used(db, ["ab", "cd", "99"]), images.names_used(db, asked)
+
+    found, used = await storage.write(act)
+    assert found == {"ab" * 16, "cd" * 16}
+    assert used == {f"ab/{'ab' * 16}", f"ef/{'ef' * 16}"}
 
 
 # ------------------------------------------------------------------------------------- one code path for both

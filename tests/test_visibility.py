@@ -239,7 +239,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
             if (route.methods or set()) - {"GET", "HEAD"} and parameters(route.path) and "follow" not in route.path
         ]
         assert len(routes) == 10
-        verbs = ["like", "unlike", "boost", "unboost", "reply", "delete"]
+        verbs = ["like", "unlike", "boost", "unboost", "reply", "copy", "delete"]
         token = await scene.other.browser.form_token("/search")
         asked = 0
         for route in routes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from fediart.errors import FediartError
@@ -17,4 +18,9 @@ def main() -> None:
         sys.stderr.write(f"fediart: {problem.message}\n")
         if problem.detail:
             sys.stderr.write(f"         ({problem.detail})\n")
+        sys.exit(1)
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+            raise
+        sys.stderr.write(f"fediart: {problem.filename or 'The disk'} cannot be written: {problem.strerror}.\n")
         sys.exit(1)

@@ -27,7 +27,7 @@ class CopiesUnlessNamed(click.Group):
 
 @click.group(cls=CopiesUnlessNamed)
 def cloak() -> None:
-    """The cloak, without a server."""
+    """The cloak, without a server. What comes first and is no command is meant for copies: fediart cloak IN... --out DIR"""
 
 
 @cloak.group()

@@ -11,6 +11,8 @@ import click
 
 from fediart import __version__
 from fediart.cli.cloak import cloak
+from fediart.cli.copies import copies
+from fediart.cli.redo import redo
 from fediart.cli.settings import Chosen
 
 
@@ -33,6 +35,8 @@ def fediart() -> None:
 
 
 fediart.add_command(cloak)
+cloak.add_command(copies)
+cloak.add_command(redo)
 
 
 @fediart.command()

@@ -30,5 +30,6 @@ class Relationship:
     actor_id: int
     following: bool
     requested: bool
+    requested_by: bool
     followed_by: bool
     showing_boosts: bool

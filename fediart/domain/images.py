@@ -10,13 +10,17 @@ from fediart.domain.cloaks import CloakStrength
 
 
 class ImageState(StrEnum):
-    """PAUSED: its artist stopped it; what was done so far may be kept."""
+    """PAUSED: its artist stopped it; what was done so far may be kept.
+
+    EVICTED: another server's, whose files made room for others here.
+    """
 
     WAITING = "waiting"
     CLOAKING = "cloaking"
     PAUSED = "paused"
     READY = "ready"
     FAILED = "failed"
+    EVICTED = "evicted"
 
 
 class Purpose(StrEnum):
@@ -32,6 +36,7 @@ class Image:
 
     `cloak_strength`: light, standard or strong; '' in what came before there was a choice: as the server's settings say.
     `weak_accepted`: its artist knows, or does not want to be asked, should it take only a weak cloak.
+    `cloak_method`: by which it was cloaked (`domain/cloaks`), to be asked for; None: not at all, or not yet.
     """
 
     id: int
@@ -57,9 +62,11 @@ class Image:
     original_bytes: int | None
     original_sha256: str | None
     remote_url: str | None
+    used_at: int
     created_at: int
     cloak_strength: str
     weak_accepted: bool
+    cloak_method: str | None
 
     @property
     def chosen(self) -> CloakStrength | None:
@@ -81,7 +88,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """`name` is the file's name in the public store; `kind` is public, large (long side 1,280) or preview (640)."""
+    """`name` is the file's name in the public store; `kind` is public, large (long side 1,280) or preview (640).
+
+    A row's kind can also be "next public", "next large" or "next preview": made, and not shown yet.
+    """
 
     image_id: int
     kind: str
@@ -101,3 +111,13 @@ class ShownImage:
     public: Rendition | None
     preview: Rendition | None
     large: Rendition | None = None
+
+    @property
+    def renditions(self) -> tuple[Rendition, ...]:
+        """Those that there are, the largest first."""
+        return tuple(held for held in (self.public, self.large, self.preview) if held is not None)
+
+
+def is_secret_name(name: str) -> bool:
+    """Is this a random name of the public store, of a picture that is not open to everyone? `media/files` makes them."""
+    return name.startswith("p/")

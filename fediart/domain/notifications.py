@@ -1,4 +1,4 @@
-"""What an account is told: somebody followed, liked, boosted, mentioned or answered."""
+"""What an account is told: somebody followed or asks to, liked, boosted, mentioned or answered."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fediart.domain.works import ShownActor, ShownWork
 
 class NotificationKind(StrEnum):
     FOLLOW = "follow"
+    REQUEST = "request"
     LIKE = "like"
     BOOST = "boost"
     MENTION = "mention"

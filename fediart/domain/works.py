@@ -69,9 +69,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
+    """`actor_id` only where a work is read, and None there as long as nobody here has met that actor."""
+
     uri: str
     acct: str
     url: str
+    actor_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +103,7 @@ class ShownWork:
     boosted: bool
     entry_id: int
     booster: ShownActor | None = None
+    answers_actor_id: int | None = None
+    """Whose work it answers, where that work is here."""
     deliveries: tuple[int, int, int] | None = None
     """(planned, delivered, failed), only for its own artist."""

@@ -14,7 +14,7 @@ from fediart.activitypub.parsers.activity import parse_activity
 from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
 from fediart.activitypub.signatures.verify import Refused
 from fediart.activitypub.vocabulary import ParsedActivity
-from fediart.errors import ParseError, Unavailable
+from fediart.errors import ParseError
 from fediart.inbox.dispatch import HANDLERS
 from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
@@ -36,7 +36,10 @@ ACCEPTED = Receipt(202)
 
 
 async def receive(instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Receipt:
-    """Judge one POST to an inbox. `headers` have lower-case names. 202 only after the activity is on disk."""
+    """Judge one POST to an inbox. `headers` have lower-case names. 202 only after the activity is on disk.
+
+    Raises Unavailable when it cannot be put there now.
+    """
     if len(body) > MAX_BYTES:
         return Receipt(413, "An activity has at most 1 MB.")
     try:
@@ -57,12 +60,9 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
     if activity.type not in HANDLERS:
         log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri)
         return ACCEPTED
-    try:
-        fresh = await instance.storage.write(
-            arrivals.receive, uri=_told_as(activity, headers), actor_uri=signer.uri, body=body, now=instance.clock()
-        )
-    except Unavailable as problem:
-        return Receipt(503, problem.message, retry_after=300)
+    fresh = await instance.storage.write(
+        arrivals.receive, uri=_told_as(activity, headers), actor_uri=signer.uri, body=body, now=instance.clock()
+    )
     if fresh:
         instance.accepted_at = time.monotonic()
         instance.wake("arrival")

@@ -11,6 +11,8 @@ from typing import Any
 
 from fediart.instance import Instance
 from fediart.studio.bring_image import bring_image, give_up_picture
+from fediart.studio.copy_image import give_up_copy, make_copy
+from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
 from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
 
 Act = Callable[[Instance, dict[str, Any]], Awaitable[None]]
@@ -20,6 +22,7 @@ Act = Callable[[Instance, dict[str, Any]], Awaitable[None]]
 class Kind:
     """`lanes`: worked on side by side. `lease_ms`: renewed while it runs. `tries` before `give_up` says what becomes of it.
 
+    `after`: kinds of which nothing may be due or in hand when one of this kind is begun.
     `in_turn`: where many wait, their owners come in turn.
     """
 
@@ -29,6 +32,7 @@ class Kind:
     lease_ms: int
     tries: int
     give_up: Act
+    after: tuple[str, ...] = ()
     in_turn: bool = False
 
 
@@ -42,5 +46,8 @@ def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
 KINDS: dict[str, Kind] = {
     "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id"), in_turn=True),
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
+    "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
+    # Old works wait for new ones: whoever uploads now sits before the screen.
+    RECLOAK: Kind(_of(redo_step, "redo_id"), 1, 1, 60_000, 4, _of(give_up_step, "redo_id"), after=("cloak", "release")),
 }

@@ -19,7 +19,7 @@ from fediart.instance import DELIVERY, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
 from fediart.office.fetch_encoders import keep_encoders
-from fediart.office.prune import prune
+from fediart.office.prune import discard_retired, prune
 from fediart.outbox import deliver
 from fediart.storage import leases
 from fediart.storage.tables import deliveries, jobs
@@ -27,13 +27,15 @@ from fediart.storage.tables import deliveries, jobs
 log = structlog.get_logger("fediart.jobs")
 
 LONGEST_WAIT_MS = 2 * 3600 * 1000
-PRUNE_S = 3600
+FIRST_PRUNE_S, PRUNE_S = 60, 3600
+"""Soon after a start, so that a server that is started anew every hour prunes too; not at once, when it has better to do."""
 
 
 @contextlib.asynccontextmanager
 async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     """Work off jobs and deliveries while the block runs. One process per database does this."""
     await release_leases(instance)
+    await discard_retired(instance)
     lease = secrets.token_hex(8)
     crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
@@ -50,8 +52,10 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
 
 
 async def _prune_hourly(instance: Instance) -> None:
+    wait = FIRST_PRUNE_S
     while True:
-        await asyncio.sleep(PRUNE_S)
+        await asyncio.sleep(wait)
+        wait = PRUNE_S
         try:
             await prune(instance)
         except Exception:  # a door: what could not be pruned now is pruned in an hour
@@ -100,6 +104,7 @@ def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
             lease_ms=kind.lease_ms,
             limit=limit,
             kinds=(name,),
+            after=kind.after,
             in_turn=kind.in_turn,
         )
 
@@ -129,6 +134,7 @@ async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane
             break
     if done:
         await instance.storage.write(leases.finish, jobs, done, lease=lease)
+        instance.wake(*(other for other, waiting in KINDS.items() if name in waiting.after))
 
 
 async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> bool:

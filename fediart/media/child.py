@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import hmac
 import io
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from typing import Any
 MEMORY = 1 << 30
 """Of address space, where the order names no other."""
 
-CPU_SECONDS = 300
+CPU_SECONDS = 900
+"""A strong cloak of eight megapixels, steered by encoders, on a processor several times slower than what it was measured on."""
+
 OPEN_FILES = 64
 
 MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
@@ -34,13 +38,21 @@ LARGE_SIDE, PREVIEW_SIDE = 1280, 640
 
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
+Order = dict[str, Any]
+"""What was asked for, or its target, as it came in JSON: `RenderRequest` and `Target` say what is in it."""
 
-def limit_self(memory: int = MEMORY) -> None:
-    """Bounded memory (bytes) and processor time, low priority, and an end together with the parent."""
+ORIENTATION = 0x0112
+"""The Exif tag that says how the camera was held: from 5 on the picture lies on its side."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
+    """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     import resource
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
-    os.nice(10)
+    os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         _limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
@@ -64,8 +76,8 @@ def say(**message: Any) -> None:
     sys.stdout.flush()
 
 
-def decode(path: Path, pixels: int) -> Any:
-    """An upright RGB picture in sRGB without metadata, at most as large as the public copy may be."""
+def decode(path: Path, pixels: int, target: Order | None = None) -> Any:
+    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be."""
     from PIL import Image, ImageCms, ImageOps
 
     from fediart.media.intake import FORMATS
@@ -73,7 +85,7 @@ def decode(path: Path, pixels: int) -> Any:
     with Image.open(path, formats=tuple(FORMATS)) as opened:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
-        goal = public_size(opened.width, opened.height)
+        goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)
         opened.draft(None, goal)  # a JPEG of twice the goal or more is decoded at half its size; else nothing happens
         opened.load()
         profile = opened.info.get("icc_profile")
@@ -115,8 +127,24 @@ def _resized(picture: Any, goal: tuple[int, int]) -> Any:
 
 def public_size(width: int, height: int) -> tuple[int, int]:
     """The size of the public copy of a picture of this size."""
-    scale = min(1.0, MAX_SIDE / max(width, height), (MAX_PIXELS / (width * height)) ** 0.5)
-    return max(1, int(width * scale)), max(1, int(height * scale))
+    return size_within(width, height, MAX_SIDE, MAX_SIDE, MAX_PIXELS)
+
+
+def size_within(width: int, height: int, widest: int | None, highest: int | None, pixels: int | None) -> tuple[int, int]:
+    """The largest size of this shape inside bounds (None: no bound), not larger than it is."""
+    scale = min(
+        1.0, (widest or width) / width, (highest or height) / height, ((pixels or width * height) / (width * height)) ** 0.5
+    )
+    # What is a whole number but for the last bits is one: 1,080 shall not become 1,079.
+    return max(1, int(width * scale + 1e-6)), max(1, int(height * scale + 1e-6))
+
+
+def _goal(opened: Any, target: Order) -> tuple[int, int]:
+    """The size of an opened picture, as it is stored, once it fits the target, whose bounds are meant upright."""
+    is_lying = opened.getexif().get(ORIENTATION, 1) >= 5
+    widest, highest = target["width"], target["height"]
+    box = (highest, widest) if is_lying else (widest, highest)
+    return size_within(opened.width, opened.height, *box, target["pixels"])
 
 
 def srgb_profile() -> bytes:
@@ -127,8 +155,8 @@ def srgb_profile() -> bytes:
     return made[:24] + bytes.fromhex("07e8 0001 0001 0000 0000 0000") + made[36:]
 
 
-def encode(picture: Any, quality: int = 92) -> bytes:
-    """JPEG, sRGB, without anything but pixels and the colour profile."""
+def encode(picture: Any, quality: int = 92, most: int | None = None) -> bytes:
+    """JPEG, sRGB, without anything but pixels and the colour profile. `most` bytes: else what other servers keep."""
     from PIL import ImageFile
 
     # A progressive JPEG must fit into Pillow's buffer whole; its own guess, a byte a pixel, is too small for dense paint.
@@ -136,7 +164,7 @@ def encode(picture: Any, quality: int = 92) -> bytes:
     while True:
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
-        if out.tell() <= MAX_BYTES or quality <= 50:
+        if out.tell() <= (most or MAX_BYTES) or quality <= 50:
             return out.getvalue()
         quality -= 8
 
@@ -152,11 +180,17 @@ def fitted(picture: Any, purpose: str) -> Any:
     return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
 
 
-def cloaked(pictures: list[Any], original: Path, order: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """One picture in several sizes, the largest first: each cloaked at its own size, from one direction."""
+def cloaked(
+    pictures: list[Any], original: Path, order: Order, direction_from: Any | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """One picture in several sizes, the largest first: each cloaked at its own size, from one direction.
+
+    That is made of the first, or of `direction_from`: the picture in another size.
+    """
     import numpy as np
     from PIL import Image
 
+    from fediart.errors import CloakFailed
     from fediart.media.cloak.backend import CloakOrder
     from fediart.media.cloak.backends import cloak_for
 
@@ -172,22 +206,45 @@ def cloaked(pictures: list[Any], original: Path, order: dict[str, Any]) -> tuple
         threads=order["threads"],
         progress=lambda share: say(progress=0.1 + 0.8 * share),
         scratch=Path(order["scratch"]) if order["scratch"] else None,
+        direction_from=np.asarray(direction_from) if direction_from is not None else None,
     )
-    made, report = backend.cloak([np.asarray(picture) for picture in pictures], asked)
+    try:
+        made, report = backend.cloak([np.asarray(picture) for picture in pictures], asked)
+    except (CloakFailed, MemoryError, OSError):
+        raise
+    except Exception as problem:  # a door: it may be other people's code, and the picture is not to blame for it
+        raise CloakFailed("The cloak failed at this picture. The server's log says why.", detail=repr(problem)[:300]) from None
     return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
 
 QUALITY = {"public": 92, "large": 90, "preview": 85}
 
 
+def encode_as(picture: Any, target: Order) -> bytes:
+    """The file that a target asks for; the same picture gives the same bytes."""
+    if target["media_type"] == "image/jpeg":
+        return encode(picture, target["quality"], target["bytes"] or sys.maxsize)
+    out = io.BytesIO()
+    if target["media_type"] == "image/png":
+        picture.save(out, "PNG", compress_level=6, icc_profile=srgb_profile())
+    else:
+        picture.save(out, "WEBP", quality=target["quality"], method=4, icc_profile=srgb_profile())
+    return out.getvalue()
+
+
 def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
-    data = encode(picture, quality)
-    path = folder / f"{kind}.jpg"
+    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality))
+
+
+def _put(picture: Any, folder: Path, kind: str, media_type: str, data: bytes) -> dict[str, Any]:
+    from fediart.media.targets import SUFFIXES
+
+    path = folder / f"{kind}.{SUFFIXES[media_type]}"
     path.write_bytes(data)
     return {
         "kind": kind,
         "path": str(path),
-        "media_type": "image/jpeg",
+        "media_type": media_type,
         "width": picture.width,
         "height": picture.height,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -195,11 +252,14 @@ def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[st
     }
 
 
-def render(order: dict[str, Any]) -> dict[str, Any]:
-    """All renditions of one picture. Everything that is written is made from cloaked pixels, each size cloaked at its own."""
+def render(order: Order) -> dict[str, Any]:
+    """All renditions of one picture, or the one that a target asks for. Everything that is written is made from cloaked pixels,
+    each size cloaked at its own."""
     path, folder = Path(order["original"]), Path(order["out"])
     picture = fitted(decode(path, order["pixels"]), order["purpose"])
     say(progress=0.1)
+    if order.get("target") is not None:
+        return _copy(picture, path, folder, order)
     sizes = {"public": picture, "preview": smaller(picture, PREVIEW_SIDE)}
     if order["purpose"] == "work" and max(picture.size) > LARGE_SIDE:
         sizes["large"] = smaller(picture, LARGE_SIDE)
@@ -230,6 +290,18 @@ def render(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _copy(public: Any, path: Path, folder: Path, order: Order) -> dict[str, Any]:
+    """The one file that a target asks for: what was laid into the picture at its public size is laid into this one."""
+    target = order["target"]
+    picture = fitted(decode(path, order["pixels"], target), order["purpose"])
+    report = None
+    if order["cloak"]:
+        (picture,), report = cloaked([picture], path, order, public)
+    say(progress=0.9)
+    made = _put(picture, folder, "copy", target["media_type"], encode_as(picture, target))
+    return {"renditions": [made], "blurhash": "", "report": report, "width": picture.width, "height": picture.height}
+
+
 def smaller(picture: Any, side: int) -> Any:
     from PIL import Image
 
@@ -242,7 +314,7 @@ GREY, TIMES = 128, 8
 """A difference is shown as mid-grey plus eight times the change."""
 
 
-def compare(order: dict[str, Any]) -> dict[str, Any]:
+def compare(order: Order) -> dict[str, Any]:
     """What a cloak changed, for its artist: the picture as it was before, and the difference to the public copy.
 
     Both pass the same encoder, so that what JPEG does to either is hardly seen in the difference.
@@ -266,26 +338,41 @@ def compare(order: dict[str, Any]) -> dict[str, Any]:
     return {"made": [before, written(Image.fromarray(shown), folder, "difference")]}
 
 
+def version_of(order: Order) -> dict[str, Any]:
+    """Of a backend that may be other people's: loading one is running it."""
+    from fediart.media.cloak.backends import cloak_named
+
+    return {"version": cloak_named(order["version_of"]).version}
+
+
+DAMAGED = "This picture is damaged and cannot be opened."
+Act = Callable[[Order], dict[str, Any]]
+
+
+def _wanted(order: Order) -> tuple[Act, str, str]:
+    """What is asked for, and the kind and words of an error that nobody thought of."""
+    if "version_of" in order:
+        return version_of, "CloakFailed", "The cloak that this server's settings name cannot be loaded."
+    return compare if "public" in order else render, "BadPicture", DAMAGED
+
+
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self(order.get("memory_mb", MEMORY >> 20) << 20)
+    limit_self(order.get("memory_mb", MEMORY >> 20) << 20, patient=order.get("patient", False))
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed
 
+    act, kind, words = _wanted(order)
     try:
-        say(result=compare(order) if "public" in order else render(order))
+        say(result=act(order))
     except CloakFailed as problem:
-        say(error={"kind": "CloakFailed", "message": problem.message})
+        say(error={"kind": "CloakFailed", "message": problem.message, "detail": problem.detail})
     except MemoryError:
         say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
-        say(
-            error={
-                "kind": "BadPicture",
-                "message": "This picture is damaged and cannot be opened.",
-                "detail": repr(problem)[:300],
-            }
-        )
+        if isinstance(problem, OSError) and problem.errno in NO_ROOM:
+            kind, words = "Unavailable", "There is no room on the disk now."
+        say(error={"kind": kind, "message": words, "detail": repr(problem)[:300]})
     return 0
 
 

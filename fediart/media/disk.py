@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fediart.errors import Unavailable
+from fediart.errors import ConfigError, Unavailable
+
+_ASIDE = re.compile(r"\.[0-9a-f]{16}\.part")
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{secrets.token_hex(8)}.part")
 
 
 @contextlib.contextmanager
@@ -28,7 +36,7 @@ def write_whole(target: Path, source: bytes | Path, *, mode: int) -> None:
     """Put bytes, or a copy of a file, at `target`. After this it survives a power cut."""
     with _disk_errors():
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{secrets.token_hex(8)}.part")
+        aside = _aside(target)
         try:
             handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(handle, "wb") as file:
@@ -59,3 +67,69 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def key_at(path: Path) -> bytes:
+    """The 32 secret bytes in a file, which is made at the first use, readable by its user only. Raises ConfigError."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(32)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+    if len(key) != 32:
+        raise ConfigError(f"{path} is damaged: it must hold 32 bytes. Restore it from your backup.")
+    return key
+
+
+def touched(path: Path) -> bool:
+    """Is the file there? It counts as written now, so that `discard_old` lets it be."""
+    try:
+        os.utime(path)
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class OldFile:
+    """`name` is None of one that was never finished."""
+
+    path: Path
+    name: str | None
+
+
+def old_files(folder: Path, before: int, name_of: Callable[[Path], str | None]) -> tuple[int, list[OldFile]]:
+    """(how many files lie in this folder, those of them that were last written before `before`, in ms).
+
+    What is neither unfinished nor has a name is none of ours and is left out.
+    """
+    looked, old = 0, []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if not entry.is_file(follow_symlinks=False):
+                    continue
+                looked += 1
+                if entry.stat(follow_symlinks=False).st_mtime_ns >= before * 1_000_000:
+                    continue
+                path = folder / entry.name
+                name = name_of(path)
+                if name is not None or _ASIDE.fullmatch(entry.name):
+                    old.append(OldFile(path, name))
+    return looked, old
+
+
+def discard_old(path: Path, before: int) -> None:
+    """Remove a file, unless it was written or touched after all: then somebody counts on it."""
+    aside = _aside(path)
+    with contextlib.suppress(FileNotFoundError):
+        # Under its own name nobody finds it from here on, and whoever puts the same content writes it anew.
+        path.rename(aside)
+        if aside.stat().st_mtime_ns < before * 1_000_000:
+            aside.unlink()
+        else:
+            aside.rename(path)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fediart.errors import NotFound
-from fediart.media.disk import write_whole
+from fediart.media.disk import OldFile, old_files, touched, write_whole
 
 NAME = re.compile(r"(?:[0-9a-f]{2}/[0-9a-f]{64}|p/[0-9a-f]{2}/[0-9a-f]{32})\.(?:jpg|png|webp)")
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -38,7 +38,7 @@ class Files:
         digest = hashlib.sha256(data).hexdigest()
         name = f"p/{token[:2]}/{token}.{suffix}" if secret else f"{digest[:2]}/{digest}.{suffix}"
         path = self.path(name)
-        if not path.exists():
+        if not touched(path):
             write_whole(path, data, mode=0o644)
         return name
 
@@ -48,3 +48,15 @@ class Files:
     def discard_all(self, names: Iterable[str]) -> None:
         for name in names:
             self.discard(name)
+
+    def folders(self) -> list[str]:
+        """Those that hold files, in order."""
+        return sorted(path.relative_to(self._root).as_posix() for path in (*self._root.glob("??"), *self._root.glob("p/??")))
+
+    def old(self, folder: str, before: int) -> tuple[int, list[OldFile]]:
+        """As `old_files`."""
+        return old_files(self._root / folder, before, self._name)
+
+    def _name(self, path: Path) -> str | None:
+        name = path.relative_to(self._root).as_posix()
+        return name if NAME.fullmatch(name) else None

@@ -8,14 +8,20 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fediart.errors import BadPicture, CloakFailed
+import fediart
+from fediart.errors import BadPicture, CloakFailed, Unavailable
+from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
+from fediart.media.targets import Target
 
-TIMEOUT_S = 600
+TIMEOUT_S = 1_800
+"""Twice the processor time that the child may take: it runs at low priority, beside a server that has something to do."""
+
+_HOME = Path(fediart.__file__).parents[1]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -24,8 +30,11 @@ class RenderRequest:
     """`purpose`: work, avatar, header, or remote (another server's picture: only a preview, never cloaked).
 
     `secret`: the artist's, 32 bytes. `out_dir` must exist; it gets the files. `memory_mb`: what the process may take.
+    `patient`: nobody waits for this one.
     `scratch`: a folder that is there again when the same picture is prepared once more after a kill or a pause: whatever
     the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
+    With a `target` that is one file of kind copy, of the target's size, into which the public copy's own direction is laid.
+    Whoever averages the two, brought to one size, gets the cloak again, not the picture.
     """
 
     original_path: Path
@@ -40,11 +49,13 @@ class RenderRequest:
     memory_mb: int = 1024
     scratch: Path | None = None
     encoders: tuple[tuple[str, Path], ...] = ()
+    patient: bool = False
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A file in `out_dir`. `kind`: public, large or preview."""
+    """A file in `out_dir`. `kind`: public, large, preview or copy."""
 
     kind: str
     path: Path
@@ -57,7 +68,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """`width` and `height` of the public copy. `report` is None when it was not to be cloaked."""
+    """`width` and `height` of the public or asked-for copy. `report` is None when it was not to be cloaked."""
 
     renditions: tuple[Rendered, ...]
     blurhash: str
@@ -67,22 +78,28 @@ class RenderResult:
 
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
-    """Raises BadPicture or CloakFailed in words for the artist. Cancelled: the child is killed."""
-    order = {
-        "original": str(request.original_path),
+    """Raises BadPicture or CloakFailed in words for the artist, or Unavailable. Cancelled: the child is killed."""
+    return _result(request, await _ask_child(order_of(request), request.threads, on_progress))
+
+
+def order_of(request: RenderRequest) -> dict[str, Any]:
+    """As the child reads it: in JSON, wherever that is started."""
+    return {
+        "original": str(request.original_path.absolute()),
         "purpose": request.purpose,
         "cloak": request.cloak,
         "secret": request.secret.hex(),
         "strength": request.strength,
         "backend": request.backend,
-        "out": str(request.out_dir),
+        "out": str(request.out_dir.absolute()),
         "pixels": request.pixels,
+        "patient": request.patient,
         "threads": request.threads,
         "memory_mb": request.memory_mb,
-        "scratch": str(request.scratch) if request.scratch is not None else None,
-        "encoders": [[name, str(path)] for name, path in request.encoders],
+        "scratch": str(request.scratch.absolute()) if request.scratch is not None else None,
+        "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
+        "target": asdict(request.target) if request.target is not None else None,
     }
-    return _result(request, await _ask_child(order, request.threads, on_progress))
 
 
 async def compare(request: RenderRequest, public: Path) -> list[Path]:
@@ -91,16 +108,25 @@ async def compare(request: RenderRequest, public: Path) -> list[Path]:
     `public`: the copy that `render` made of the same request.
     """
     order = {
-        "original": str(request.original_path),
-        "public": str(public),
+        "original": str(request.original_path.absolute()),
+        "public": str(public.absolute()),
         "purpose": request.purpose,
-        "out": str(request.out_dir),
+        "out": str(request.out_dir.absolute()),
         "pixels": request.pixels,
         "memory_mb": request.memory_mb,
     }
     answer = await _ask_child(order, request.threads, lambda _share: None)
     _raise_error(answer)
     return [Path(item["path"]) for item in answer["result"]["made"]]
+
+
+async def backend_version(name: str) -> int:
+    """Other people's cloaks are never loaded into this process: one of its own is asked. Raises CloakFailed."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]().version
+    answer = await _ask_child({"version_of": name}, 1, lambda _share: None)
+    _raise_error(answer)
+    return int(answer["result"]["version"])
 
 
 async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[[float], None]) -> dict[str, Any]:
@@ -112,6 +138,8 @@ async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
+        # Python looks for modules where it is started. There must lie ours, and not what an artist has in her folder.
+        cwd=_HOME,
         limit=1 << 20,
     )
     try:
@@ -147,7 +175,7 @@ async def _converse(
 def _raise_error(answer: dict[str, Any]) -> None:
     if "error" in answer:
         error = answer["error"]
-        kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed}[error["kind"]]
+        kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed, "Unavailable": Unavailable}[error["kind"]]
         raise kind(error["message"], detail=error.get("detail"))
 
 

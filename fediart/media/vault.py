@@ -1,4 +1,4 @@
-"""Originals, which never leave by a public address: random names, readable by this server's user only."""
+"""Originals, and copies made for their artist: never by a public address, under random names, for this server's user only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from fediart.errors import NotFound
-from fediart.media.disk import write_whole
+from fediart.media.disk import OldFile, old_files, write_whole
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -20,16 +20,24 @@ class Vault:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, key: str) -> Path:
-        """Where the original with this key lies. Raises NotFound for what is no key."""
+        """Where the file with this key lies. Raises NotFound for what is no key."""
         if not _KEY.fullmatch(key):
             raise NotFound("There is no such original.")
         return self._root / key[:2] / key
 
     def put(self, source: bytes | Path) -> str:
-        """Keep an original (mode 0600, synced); returns its key."""
+        """Keep a file (mode 0600, synced); returns its key."""
         key = secrets.token_hex(16)
         write_whole(self.path(key), source, mode=0o600)
         return key
 
     def discard(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
+
+    def folders(self) -> list[str]:
+        """Those that hold originals, in order."""
+        return sorted(path.name for path in self._root.glob("??"))
+
+    def old(self, folder: str, before: int) -> tuple[int, list[OldFile]]:
+        """As `old_files`; a file's name is its key."""
+        return old_files(self._root / folder, before, lambda path: path.name if _KEY.fullmatch(path.name) else None)

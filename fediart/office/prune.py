@@ -1,12 +1,20 @@
-"""What has served its time goes, once an hour: ids of old arrivals, traces of what others deleted, the far end of homes,
-and files in the making that nobody goes on with."""
+"""What has served its time goes, once an hour.
+
+Ids of old arrivals, traces of what others deleted, copies for elsewhere, the far end of homes, files in the making that
+nobody goes on with, and files that no row names.
+
+And files that nothing shows any more, where whoever took them out of use did not come to remove them.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 from sqlalchemy import Connection
 
 from fediart.instance import Instance, sweep_unfinished
-from fediart.storage import accounts, arrivals, timelines, works
+from fediart.office.sweep_files import sweep_files
+from fediart.storage import accounts, arrivals, copies, files, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -15,9 +23,20 @@ ARRIVALS_MS = 30 * 24 * 3600 * 1000
 
 async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
+    for key in await instance.storage.write(copies.forget_copies, instance.clock()):
+        await asyncio.to_thread(instance.vault.discard, key)
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)
+    await discard_retired(instance)
+    await sweep_files(instance)
+
+
+async def discard_retired(instance: Instance) -> None:
+    """Also at a start: a process that was killed may have left a file that must not be had any more."""
+    while names := await instance.storage.read(files.to_be_discarded, 500):
+        await asyncio.to_thread(instance.files.discard_all, names)
+        await instance.storage.write(files.are_discarded, names)
 
 
 def _forget(db: Connection, now: int, base_url: str) -> None:

@@ -169,6 +169,11 @@ def put_remote_image(
             **more,
         },
     )
+    ask_for_picture(db, image_id, url, now)
+
+
+def ask_for_picture(db: Connection, image_id: int, url: str, now: int) -> None:
+    """Have the bytes of a picture fetched. The crew `bring_image` must be woken."""
     jobs.add_job(db, "bring_image", {"image_id": image_id}, now=now, lane=f"media {host_of(url)}")
 
 

@@ -13,6 +13,9 @@ from fediart.storage.tables import accounts, actors, grants, sessions
 SESSION_MS = 60 * 24 * 3600 * 1000
 """A session that was not used for so long has ended."""
 
+SEEN_AGAIN_MS = 24 * 3600 * 1000
+"""So rarely is it written down that a session is used: asking for a page is otherwise a read."""
+
 _COLUMNS = tuple(accounts.c[name] for name in Account.__dataclass_fields__)
 
 
@@ -95,10 +98,19 @@ def end_session(db: Connection, token_hash: str) -> None:
     db.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
-def account_of_session(db: Connection, token_hash: str, now: int) -> Account | None:
+def account_of_session(db: Connection, token_hash: str, now: int) -> tuple[Account, bool] | None:
+    """(whose it is, whether it is time to `renew_session`) of a session that has not ended."""
     joined = sessions.join(accounts, sessions.c.account_id == accounts.c.id)
     alive = (sessions.c.token_hash == token_hash, sessions.c.seen_at > now - SESSION_MS)
-    return _account(db.execute(select(*_COLUMNS).select_from(joined).where(*alive)).first())
+    columns = (*_COLUMNS, sessions.c.seen_at)
+    row = db.execute(select(*columns).select_from(joined).where(*alive)).first()
+    account = _account(row)
+    return (account, row.seen_at <= now - SEEN_AGAIN_MS) if row is not None and account is not None else None
+
+
+def renew_session(db: Connection, token_hash: str, now: int) -> None:
+    """It is in use: its time runs anew."""
+    db.execute(update(sessions).where(sessions.c.token_hash == token_hash).values(seen_at=now))
 
 
 def insert_grant(db: Connection, token_hash: str, account_id: int, name: str, scopes: str, now: int) -> None:

@@ -23,7 +23,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -39,6 +40,9 @@ BATCH = 256
 """At most so many acts share one commit."""
 
 READERS = 4
+
+ANSWER_S = 10
+"""So long is waited for a connection to PostgreSQL before it counts as away."""
 
 
 class Storage:
@@ -79,9 +83,11 @@ class _SqliteReader:
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
         async with self._turns:
-            reading = self._free.pop() if self._free else await self._open()
+            with _told_as_ours():
+                reading = self._free.pop() if self._free else await self._open()
             try:
-                answer: T = await reading.driver._execute(reading.answer, question)
+                with _told_as_ours():
+                    answer: T = await reading.driver._execute(reading.answer, question)
                 return answer
             finally:
                 self._free.append(reading)
@@ -127,8 +133,9 @@ class _PostgresReader:
         self._engine = engine
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
-        async with self._engine.connect() as connection:
-            return await connection.run_sync(question)
+        with _told_as_ours():
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(question)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -260,13 +267,14 @@ class _PostgresWriter:
         self._engine = engine
 
     async def run(self, act: Callable[[Connection], T]) -> T:
-        for _ in range(RACES):
-            try:
-                return await self._once(act)
-            except DBAPIError as problem:
-                if getattr(problem.orig, "sqlstate", None) not in _LOST_RACE:
-                    raise _as_ours(problem) from problem
-        return await self._once(act)
+        with _told_as_ours():
+            for _ in range(RACES):
+                try:
+                    return await self._once(act)
+                except DBAPIError as problem:
+                    if _sqlstate(problem) not in _LOST_RACE:
+                        raise
+            return await self._once(act)
 
     async def _once(self, act: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:
@@ -277,13 +285,51 @@ class _PostgresWriter:
 
 
 _NO_ROOM = ("database or disk is full", "readonly database", "unable to open database", "disk I/O error", "No space left")
+_AWAY = ("08", "57P", "53", "55000")
+"""Beginnings of SQLSTATEs: no connection, it is shut down or starts, it has no room or no connection left, it lets nobody in."""
+
+
+def _sqlstate(problem: DBAPIError) -> str:
+    return getattr(problem.orig, "sqlstate", None) or ""
 
 
 def _as_ours(problem: BaseException) -> BaseException:
-    """A full or read-only disk is not a bug: the sender is asked to come again."""
+    """A full or read-only disk and a database that is away are no bugs: the sender is asked to come again."""
     if isinstance(problem, OperationalError) and any(words in str(problem) for words in _NO_ROOM):
         return Unavailable("This server cannot write to its disk now. Please try again later.", detail=str(problem))
+    is_away = isinstance(problem, OSError | PoolTimeout) or (
+        isinstance(problem, DBAPIError)
+        and (problem.connection_invalidated or _sqlstate(problem).startswith(_AWAY) or "database is locked" in str(problem))
+    )
+    if is_away:
+        return Unavailable("This server's database does not answer now. Please try again in a minute.", detail=repr(problem))
     return problem
+
+
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
+    """Acts and questions do no input or output of their own: an OSError is one of the way to the database."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as problem:
+        ours = _as_ours(problem)
+        if ours is problem:
+            raise
+        raise ours from problem
+
+
+@contextmanager
+def told_at_start(url: URL) -> Iterator[None]:
+    """Raises ConfigError, in words for whoever starts the server, when there is no database to start with."""
+    try:
+        with _told_as_ours():
+            yield
+    except Unavailable as problem:
+        if url.get_backend_name() == "sqlite":
+            words = f"The database {url.database} cannot be written. Is the disk full, or the folder another user's?"
+        else:
+            words = f"PostgreSQL does not answer at {url.host or 'its socket'}. Is it running, and is storage.database right?"
+        raise ConfigError(words, detail=problem.detail) from problem
 
 
 def _prepare_sqlite_writer(connection: sqlite3.Connection, _record: object) -> None:
@@ -321,7 +367,15 @@ def open_storage(url: URL) -> Storage:
     """Open the database at `url` (see `database_url`). Migrate it first: `storage.migrate`."""
     if url.get_backend_name() == "sqlite":
         return Storage(_SqliteReader(url), _SqliteWriter(url))
-    engine = create_async_engine(url, pool_size=8, max_overflow=4, pool_pre_ping=True, hide_parameters=True)
+    engine = create_async_engine(
+        url,
+        pool_size=8,
+        max_overflow=4,
+        pool_pre_ping=True,
+        pool_timeout=ANSWER_S,
+        connect_args={"timeout": ANSWER_S},
+        hide_parameters=True,
+    )
     return Storage(_PostgresReader(engine), _PostgresWriter(engine))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from fediart.domain.follows import Follow, FollowState, Relationship
+from fediart.domain.listed import Listed, listed
 from fediart.domain.works import ShownActor
 from fediart.storage.actors import shown_actors
 from fediart.storage.tables import actors, follows
@@ -78,19 +79,16 @@ def relationships(db: Connection, actor_id: int, ids: Sequence[int]) -> list[Rel
         for row in db.execute(select(*_COLUMNS).where(follows.c.follower_id == actor_id, follows.c.followee_id.in_(ids)))
     }
     theirs = {
-        row.follower_id
-        for row in db.execute(
-            select(*_COLUMNS).where(
-                follows.c.followee_id == actor_id, follows.c.follower_id.in_(ids), follows.c.state == "accepted"
-            )
-        )
+        row.follower_id: row.state
+        for row in db.execute(select(*_COLUMNS).where(follows.c.followee_id == actor_id, follows.c.follower_id.in_(ids)))
     }
     return [
         Relationship(
             actor_id=id_,
             following=id_ in mine and mine[id_].state == "accepted",
             requested=id_ in mine and mine[id_].state == "requested",
-            followed_by=id_ in theirs,
+            requested_by=theirs.get(id_) == "requested",
+            followed_by=theirs.get(id_) == "accepted",
             showing_boosts=id_ in mine and bool(mine[id_].show_boosts),
         )
         for id_ in ids
@@ -112,6 +110,27 @@ def _people(db: Connection, wanted: object, of: object, actor_id: int, max_id: i
     ids = list(db.execute(query.order_by(follows.c.id.desc()).limit(max(1, min(limit, 80)))).scalars())
     people = shown_actors(db, ids)
     return [people[id_] for id_ in ids if id_ in people]
+
+
+def requests_to(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> Listed[ShownActor]:
+    """Who asks to follow, the newest first."""
+    limit = max(1, min(limit, 80))
+    query = select(follows.c.id, follows.c.follower_id).where(follows.c.followee_id == actor_id, follows.c.state == "requested")
+    if max_id is not None:
+        query = query.where(follows.c.id < max_id)
+    rows = db.execute(query.order_by(follows.c.id.desc()).limit(limit)).all()
+    people = shown_actors(db, [row[1] for row in rows])
+    return listed([people[row[1]] for row in rows if row[1] in people], [row[0] for row in rows], limit)
+
+
+def all_requests_to(db: Connection, actor_id: int) -> list[Follow]:
+    rows = db.execute(select(*_COLUMNS).where(follows.c.followee_id == actor_id, follows.c.state == "requested")).all()
+    return [Follow(row[0], row[1], row[2], row[3], FollowState(row[4]), row[5]) for row in rows]
+
+
+def count_requests(db: Connection, actor_id: int) -> int:
+    query = select(func.count()).where(follows.c.followee_id == actor_id, follows.c.state == "requested")
+    return db.execute(query).scalar_one()
 
 
 def counts(db: Connection, actor_id: int) -> tuple[int, int]:

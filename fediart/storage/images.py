@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition, ShownImage
-from fediart.storage.tables import images, renditions
+from fediart.storage import files
+from fediart.storage.copies import drop_copies
+from fediart.storage.tables import actors, images, metadata, renditions
 
 _COLUMNS = tuple(images.c[name] for name in Image.__dataclass_fields__)
 _RENDITION = tuple(renditions.c[name] for name in Rendition.__dataclass_fields__)
@@ -88,6 +91,29 @@ def name_is_used(db: Connection, name: str) -> bool:
     return db.execute(select(renditions.c.image_id).where(renditions.c.name == name).limit(1)).first() is not None
 
 
+def names_used(db: Connection, names: Sequence[str]) -> set[str]:
+    """Those of these names of public files that a rendition has."""
+    found: set[str] = set()
+    for start in range(0, len(names), 500):
+        some = names[start : start + 500]
+        found |= set(db.execute(select(renditions.c.name).where(renditions.c.name.in_(some))).scalars())
+    return found
+
+
+def vault_keys_used(db: Connection, beginnings: Sequence[str]) -> set[str]:
+    """The keys in the vault that begin with one of these pairs of letters. Every table that names one calls it `vault_key`."""
+    found: set[str] = set()
+    for table in metadata.sorted_tables:
+        if "vault_key" not in table.c:
+            continue
+        query = select(table.c.vault_key).where(func.substr(table.c.vault_key, 1, 2).in_(list(beginnings)))
+        if "actor_id" in table.c:
+            # Pictures of other servers' people have none, and are many.
+            query = query.where(table.c.actor_id.in_(select(actors.c.id).where(actors.c.host == "")))
+        found |= set(db.execute(query).scalars())
+    return found
+
+
 def insert_image(db: Connection, values: dict[str, Any]) -> None:
     db.execute(insert(images).values(**values))
 
@@ -98,11 +124,37 @@ def change_image(db: Connection, image_id: int, /, **values: Any) -> None:
 
 def put_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
     """Put these renditions in the place of the image's earlier ones; returns file names nobody uses any more."""
-    before = set(db.execute(select(renditions.c.name).where(renditions.c.image_id == image_id)).scalars())
-    db.execute(delete(renditions).where(renditions.c.image_id == image_id))
+    return _replace(db, image_id, renditions.c.image_id == image_id, made)
+
+
+_NEXT = "next "
+"""Before the kind of a rendition that is made and not shown yet. As a rendition's its file is held, and goes with its image."""
+
+
+def stage_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
+    """Hold these beside the image's renditions, in the place of any staged before; returns file names nobody uses any more."""
+    return _replace(db, image_id, _is_staged(image_id), [replace(item, kind=_NEXT + item.kind) for item in made])
+
+
+def swap_renditions(db: Connection, image_id: int) -> list[str] | None:
+    """What is staged takes the place of what is shown; returns file names nobody uses any more. None: nothing is staged."""
+    rows = db.execute(select(*_RENDITION).where(_is_staged(image_id))).all()
+    made = [Rendition(*row) for row in rows]
+    return put_renditions(db, image_id, [replace(item, kind=item.kind.removeprefix(_NEXT)) for item in made]) if made else None
+
+
+def _is_staged(image_id: int) -> ColumnElement[bool]:
+    return and_(renditions.c.image_id == image_id, renditions.c.kind.startswith(_NEXT))
+
+
+def _replace(db: Connection, image_id: int, which: ColumnElement[bool], made: Sequence[Rendition]) -> list[str]:
+    before = set(db.execute(select(renditions.c.name).where(which)).scalars())
+    db.execute(delete(renditions).where(which))
     for rendition in made:
         db.execute(insert(renditions).values(**{name: getattr(rendition, name) for name in Rendition.__dataclass_fields__}))
-    return [name for name in before - {r.name for r in made} if not name_is_used(db, name)]
+    names = {rendition.name for rendition in made}
+    files.revive(db, names)
+    return [name for name in before - names if not name_is_used(db, name)]
 
 
 def unfinished_ids(db: Connection) -> set[int]:
@@ -121,6 +173,7 @@ def drop_images(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str
         return [], []
     names = set(db.execute(select(renditions.c.name).where(renditions.c.image_id.in_(ids))).scalars())
     keys = [key for key in db.execute(select(images.c.vault_key).where(images.c.id.in_(ids))).scalars() if key]
+    keys += drop_copies(db, ids)
     db.execute(delete(renditions).where(renditions.c.image_id.in_(ids)))
     db.execute(delete(images).where(images.c.id.in_(ids)))
     return [name for name in names if not name_is_used(db, name)], keys
@@ -144,7 +197,17 @@ def oldest_cached(db: Connection, limit: int) -> list[int]:
 
 
 def evict(db: Connection, image_id: int) -> list[str]:
-    """Drop a cached remote picture's files, not the picture; it can be fetched again."""
+    """Drop a cached remote picture's files, not the picture: `call_back` has it fetched again."""
     names = put_renditions(db, image_id, [])
-    change_image(db, image_id, state=ImageState.WAITING, progress=0)
+    change_image(db, image_id, state=ImageState.EVICTED, progress=0)
     return names
+
+
+def call_back(db: Connection, image_id: int, now: int) -> bool:
+    """An evicted picture waits for its files again. False when it did so already."""
+    evicted = (images.c.id == image_id, images.c.state == ImageState.EVICTED)
+    return db.execute(update(images).where(*evicted).values(state=ImageState.WAITING, used_at=now)).rowcount == 1
+
+
+def mark_used(db: Connection, ids: Sequence[int], now: int) -> None:
+    db.execute(update(images).where(images.c.id.in_(ids)).values(used_at=now))

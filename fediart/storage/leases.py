@@ -25,12 +25,16 @@ def claim(
     limit: int,
     kinds: tuple[str, ...] = (),
     in_turn: bool = False,
+    after: tuple[str, ...] = (),
 ) -> list[Row[Any]]:
     """Take up to `limit` rows that are due, oldest first, and mark them with `lease`.
 
     `in_turn`: those whose owners' turn it is come first (only jobs have turns).
+    `after`: kinds that go first. Nothing is taken while a row of theirs is due or in hand.
     Rows of one lane may come together: the caller works them off one after another, in this order.
     """
+    if after and db.execute(select(table.c.id).where(table.c.kind.in_(after), table.c.run_at <= now).limit(1)).first():
+        return []
     due = and_(table.c.run_at <= now, table.c.leased_until <= now)
     if kinds:
         due = and_(due, table.c.kind.in_(kinds))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
+from fediart.domain.listed import Listed, listed
 from fediart.domain.notifications import NotificationKind, ShownNotification
 from fediart.storage.actors import shown_actors
 from fediart.storage.shown import works_shown
@@ -28,19 +29,30 @@ def notify(db: Connection, *, id_: int, actor_id: int, kind: NotificationKind, f
         )
 
 
-def notifications_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20) -> list[ShownNotification]:
+def drop_notification(db: Connection, actor_id: int, kind: NotificationKind, from_actor_id: int) -> None:
+    """What it told is not so any more."""
+    db.execute(
+        delete(notifications).where(
+            notifications.c.actor_id == actor_id, notifications.c.kind == kind, notifications.c.from_actor_id == from_actor_id
+        )
+    )
+
+
+def notifications_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20) -> Listed[ShownNotification]:
     """Newest first. One about a work that is gone (or not for these eyes any more) is left out."""
     query = select(notifications).where(notifications.c.actor_id == actor_id)
     if max_id is not None:
         query = query.where(notifications.c.id < max_id)
-    rows = list(db.execute(query.order_by(notifications.c.id.desc()).limit(max(1, min(limit, 80)))))
+    limit = max(1, min(limit, 80))
+    rows = list(db.execute(query.order_by(notifications.c.id.desc()).limit(limit)))
     people = shown_actors(db, [row.from_actor_id for row in rows])
     shown = {work.work.id: work for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id)}
-    return [
+    told = [
         ShownNotification(row.id, NotificationKind(row.kind), people[row.from_actor_id], shown.get(row.work_id), row.seen)
         for row in rows
         if row.from_actor_id in people and (row.work_id is None or row.work_id in shown)
     ]
+    return listed(told, [row.id for row in rows], limit)
 
 
 def unseen_count(db: Connection, actor_id: int) -> int:

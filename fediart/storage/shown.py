@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, literal, select, union_all
+from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, func, literal, select, union_all
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
 from fediart.storage.images import images_of_works
-from fediart.storage.tables import activities, boosts, delivery_counts, likes, work_mentions, work_tags, works
+from fediart.storage.tables import activities, actors, boosts, delivery_counts, likes, work_mentions, work_tags, works
 from fediart.storage.visible import visible_to, visible_to_bound
 
 WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
@@ -32,23 +32,31 @@ _WORKS = select(*WORK_COLUMNS).where(works.c.id.in_(_IDS))
 _SEEN = _WORKS.where(visible_to_bound())
 _SEEN_BY_STRANGERS = _WORKS.where(visible_to(None))
 _EMPTY = literal("")
+_NOBODY = 0
+_NO_ACTOR = literal(_NOBODY, BigInteger)
 _AROUND = union_all(
-    select(literal("tag").label("part"), work_tags.c.work_id, work_tags.c.tag, _EMPTY, _EMPTY).where(
+    select(literal("tag").label("part"), work_tags.c.work_id, work_tags.c.tag, _EMPTY, _EMPTY, _NO_ACTOR).where(
         work_tags.c.work_id.in_(_IDS)
     ),
-    select(literal("mention"), work_mentions.c.work_id, work_mentions.c.uri, work_mentions.c.acct, work_mentions.c.url).where(
-        work_mentions.c.work_id.in_(_IDS)
-    ),
+    select(
+        literal("mention"),
+        work_mentions.c.work_id,
+        work_mentions.c.uri,
+        work_mentions.c.acct,
+        work_mentions.c.url,
+        func.coalesce(actors.c.id, _NO_ACTOR),
+    )
+    .select_from(work_mentions.outerjoin(actors, actors.c.uri == work_mentions.c.uri))
+    .where(work_mentions.c.work_id.in_(_IDS)),
     *(
-        select(literal(part), table.c.work_id, _EMPTY, _EMPTY, _EMPTY).where(
+        select(literal(part), table.c.work_id, _EMPTY, _EMPTY, _EMPTY, _NO_ACTOR).where(
             table.c.actor_id == bindparam("viewer", type_=BigInteger), table.c.work_id.in_(_IDS)
         )
         for part, table in (("like", likes), ("boost", boosts))
     ),
 )
-"""(part, work id, three texts): hashtags, mentions, and whether the viewer liked or boosted it."""
-
-_NOBODY = 0
+"""(part, work id, three texts, actor id): hashtags, mentions, and whether the viewer liked or boosted it."""
+_AUTHORS = select(works.c.id, works.c.actor_id).where(works.c.id.in_(_IDS))
 
 
 def works_shown(
@@ -72,13 +80,15 @@ def works_shown(
     tags: dict[int, list[str]] = {}
     mentions: dict[int, list[Mention]] = {}
     marked: set[tuple[str, int]] = set()
-    for part, work_id, *texts in db.execute(_AROUND, {"ids": held, "viewer": viewer or _NOBODY}).all():
+    for part, work_id, text, acct, url, actor_id in db.execute(_AROUND, {"ids": held, "viewer": viewer or _NOBODY}).all():
         if part == "tag":
-            tags.setdefault(work_id, []).append(texts[0])
+            tags.setdefault(work_id, []).append(text)
         elif part == "mention":
-            mentions.setdefault(work_id, []).append(Mention(*texts))
+            mentions.setdefault(work_id, []).append(Mention(text, acct, url, actor_id or None))
         else:
             marked.add((part, work_id))
+    answered = [work.in_reply_to_id for work in found.values() if work.in_reply_to_id is not None]
+    authors: dict[int | None, int] = {row[0]: row[1] for row in db.execute(_AUTHORS, {"ids": answered})} if answered else {}
     told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
     return [
         ShownWork(
@@ -91,6 +101,7 @@ def works_shown(
             boosted=("boost", work_id) in marked,
             entry_id=entry_id,
             booster=people.get(booster) if booster else None,
+            answers_actor_id=authors.get(found[work_id].in_reply_to_id),
             deliveries=told.get(work_id),
         )
         for entry_id, work_id, booster in lines

@@ -174,7 +174,7 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
-# `state`: waiting, cloaking, paused, ready, failed. `purpose`: work, avatar, header, remote.
+# `state`: waiting, cloaking, paused, ready, failed, evicted. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",
     metadata,
@@ -205,6 +205,7 @@ images = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("cloak_strength", String(16), nullable=False, server_default=""),
     Column("weak_accepted", Boolean, nullable=False, server_default=text("false")),
+    Column("cloak_method", Text),
 )
 
 renditions = Table(
@@ -218,6 +219,64 @@ renditions = Table(
     Column("height", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+)
+
+# Cloaked copies in the size of another place, for their artist alone. `cloak_report`: the public copy's when it was asked for.
+copies = Table(
+    "copies",
+    metadata,
+    _id(),
+    Column("image_id", BigInteger, ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("platform", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("progress", Float, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("cloak_report", Text, nullable=False),
+    Column("vault_key", Text),
+    Column("media_type", Text, nullable=False, server_default=""),
+    Column("width", Integer, nullable=False, server_default="0"),
+    Column("height", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("until", BigInteger, nullable=False, index=True),
+    UniqueConstraint("image_id", "platform"),
+)
+
+# Files that nothing shows any more. What had a public name answers 410 for good; `on_disk`: the file itself must still go.
+retired_files = Table(
+    "retired_files",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("retired_at", BigInteger, nullable=False),
+    Column("on_disk", Boolean, nullable=False, server_default=text("true")),
+)
+
+# Works cloaked again: one row a run. `actor_id` NULL: of every artist here. `state`: running, stopped, done.
+redos = Table(
+    "redos",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id")),
+    Column("every", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("pictures", Integer, nullable=False, server_default="0"),
+    Column("redone", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("dropped", Integer, nullable=False, server_default="0"),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+
+# One row for each picture of a run. No foreign key to images: a withdrawn work's pictures are counted as dropped.
+redo_turns = Table(
+    "redo_turns",
+    metadata,
+    Column("redo_id", BigInteger, ForeignKey("redos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("image_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("work_id", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("result", Text),
+    Column("problem", Text, nullable=False, server_default=""),
 )
 
 # `state`: requested, accepted.

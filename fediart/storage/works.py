@@ -29,6 +29,9 @@ MAX_PAGE = 40
 MAX_THREAD = 200
 
 
+_LOCAL_ACTORS = select(actors.c.id).where(actors.c.host == "")
+
+
 def work_by_id(db: Connection, work_id: int) -> Work | None:
     """For acts, which judge themselves: no regard to who may see it."""
     row = db.execute(select(*WORK_COLUMNS).where(works.c.id == work_id)).first()
@@ -116,7 +119,7 @@ def public_works(
     query = select(works.c.id).where(works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
     query = query.where(works.c.in_reply_to_uri.is_(None))
     if local:
-        query = query.where(works.c.actor_id.in_(select(actors.c.id).where(actors.c.host == "")))
+        query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     if only_media:
         query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
     ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
@@ -132,13 +135,17 @@ def works_tagged(
     min_id: int | None = None,
     since_id: int | None = None,
     limit: int = 20,
+    local: bool = False,
 ) -> list[ShownWork]:
+    """Public works with a hashtag, newest first; `local`: only those made here."""
     joined = work_tags.join(works, works.c.id == work_tags.c.work_id)
     query = (
         select(works.c.id)
         .select_from(joined)
         .where(work_tags.c.tag == tag.lower(), works.c.visibility == Visibility.PUBLIC, works.c.state == WorkState.PUBLISHED)
     )
+    if local:
+        query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
     return works_shown(db, ids, viewer)
 

@@ -45,9 +45,8 @@ def _follow(db: Connection, instance: Instance, account: Account, target_id: int
     if target.is_local:
         state = FollowState.REQUESTED if target.locked else FollowState.ACCEPTED
         follows.put_follow(db, Follow(id_, actor.id, target.id, uri, state, True))
-        notifications.notify(
-            db, id_=new_id(now), actor_id=target.id, kind=NotificationKind.FOLLOW, from_actor_id=actor.id, work_id=None
-        )
+        kind = NotificationKind.FOLLOW if state == FollowState.ACCEPTED else NotificationKind.REQUEST
+        notifications.notify(db, id_=new_id(now), actor_id=target.id, kind=kind, from_actor_id=actor.id, work_id=None)
         if state == FollowState.ACCEPTED:
             timelines.fill_from(db, actor.id, target.id)
         return
@@ -62,6 +61,7 @@ async def unfollow(instance: Instance, account: Account, target_id: int) -> None
         if held is None:
             return
         follows.drop_follow(db, actor.id, target.id)
+        notifications.drop_notification(db, target.id, NotificationKind.REQUEST, actor.id)
         timelines.take_author(db, actor.id, target.id)
         if not target.is_local:
             end_follow(db, instance.identifiers, actor, target, held.uri, now)

@@ -8,24 +8,24 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from fediart.domain.actors import Account
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
-from fediart.media.pipeline import Rendered, RenderRequest, RenderResult, render
+from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
-from fediart.storage import accounts, actors, images, jobs, notifications, works
+from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
+from fediart.studio.render_image import facts_of, put_files, request_of
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -39,7 +39,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     account = await instance.storage.read(accounts.account_of_actor, image.actor_id) if image is not None else None
     if image is None or account is None or image.vault_key is None:
         return
-    request = await asyncio.to_thread(_request, instance, image, account)
+    scratch = instance.scratch(image_id)
+    request = await asyncio.to_thread(request_of, instance, image, account, scratch, scratch=scratch)
     is_fresh = await asyncio.to_thread(_prepare_scratch, request)
     began = time.monotonic()
     task = instance.renders[image_id] = asyncio.create_task(render(request, _reporter(instance, image_id)))
@@ -90,25 +91,6 @@ def _let_go(db: Connection, image_id: int, actor_id: int, now: int) -> None:
     if _is_cloaking(db, image_id):
         images.change_image(db, image_id, state=ImageState.WAITING, progress=0)
         jobs.ask_again(db, "cloak", {"image_id": image_id}, now=now, owner=actor_id)
-
-
-def _request(instance: Instance, image: Image, account: Account) -> RenderRequest:
-    cloak = instance.config.cloak
-    scratch = instance.scratch(image.id)
-    return RenderRequest(
-        original_path=instance.vault.path(image.vault_key or ""),
-        purpose=image.purpose.value,
-        cloak=image.cloak,
-        secret=account.cloak_secret,
-        strength=image.cloak_strength or cloak.strength,
-        backend=cloak.backend,
-        out_dir=scratch,
-        pixels=instance.config.media.upload_pixels,
-        threads=cloak.threads,
-        memory_mb=cloak.memory_mb,
-        scratch=scratch,
-        encoders=instance.encoders_here(),
-    )
 
 
 def _prepare_scratch(request: RenderRequest) -> bool:
@@ -181,46 +163,22 @@ def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
 
 async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
     """Files first, then the row: what a row names is on disk."""
-    made = await asyncio.to_thread(_store, instance, image, result.renditions)
-    report = msgspec.json.encode(result.report).decode() if result.report is not None else None
-    if image.cloak and report is None:
-        raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
-    unused = await instance.storage.write(
-        _put_ready, image.id, made, result.width, result.height, result.blurhash, report, instance.clock()
-    )
+    facts = facts_of(instance, image, result)
+    made = await put_files(instance, image, result)
+    unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
     log.info("image.ready", image=image.id, cloaked=image.cloak)
     if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
         await show_portrait(instance, image)
 
 
-def _store(instance: Instance, image: Image, rendered: tuple[Rendered, ...]) -> list[Rendition]:
-    made = []
-    for item in rendered:
-        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
-        made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
-    return made
-
-
-def _put_ready(
-    db: Connection, image_id: int, made: list[Rendition], width: int, height: int, blurhash: str, report: str | None, now: int
-) -> list[str]:
+def _put_ready(db: Connection, image_id: int, made: list[Rendition], facts: dict[str, Any], now: int) -> list[str]:
     image = images.image_by_id(db, image_id)
     if image is None or image.state != ImageState.CLOAKING:
         # It was taken away, stopped, or its cloak was switched, while it was rendered: these files are nobody's.
         return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
     unused = images.put_renditions(db, image_id, made)
-    images.change_image(
-        db,
-        image_id,
-        state=ImageState.READY,
-        progress=1.0,
-        problem="",
-        width=width,
-        height=height,
-        blurhash=blurhash,
-        cloak_report=report,
-    )
+    images.change_image(db, image_id, state=ImageState.READY, progress=1.0, problem="", **facts)
     if image.work_id is not None:
         work = works.work_by_id(db, image.work_id)
         if work is not None and work.state == WorkState.WAITING:
@@ -239,7 +197,11 @@ async def show_portrait(instance: Instance, image: Image) -> None:
         old = getattr(actor, column)
         actors.change_actor(db, actor.id, **{column: image.id})
         announce_actor(db, instance.identifiers, actor.id, now)
-        return images.drop_images(db, [old]) if old not in (None, image.id) else ([], [])
+        if old in (None, image.id):
+            return [], []
+        names, keys = images.drop_images(db, [old])
+        files.retire(db, names, now)
+        return names, keys
 
     names, keys = await instance.storage.write(act, instance.clock())
     await discard(instance, names, keys)
@@ -267,15 +229,14 @@ async def release_work(instance: Instance, work_id: int) -> None:
     named: list[tuple[int, list[Rendition]]] = []
     if work.visibility.is_open:
         for shown in pictures:
-            held = [rendition for rendition in (shown.public, shown.large, shown.preview) if rendition is not None]
-            named.append((shown.image.id, await asyncio.to_thread(_open_names, instance, held)))
+            named.append((shown.image.id, await asyncio.to_thread(_open_names, instance, shown.renditions)))
     unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
     await discard(instance, unused, [])
     log.info("work.released", work=work_id)
     instance.wake(DELIVERY)
 
 
-def _open_names(instance: Instance, held: list[Rendition]) -> list[Rendition]:
+def _open_names(instance: Instance, held: Sequence[Rendition]) -> list[Rendition]:
     """The same bytes under their content's name, which may be cached for ever."""
     out = []
     for rendition in held:

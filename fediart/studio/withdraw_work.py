@@ -8,7 +8,7 @@ from fediart.domain.actors import Account
 from fediart.domain.works import WorkState
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_removal
-from fediart.storage import actors, images, works
+from fediart.storage import actors, files, images, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.publish_work import own_work
 
@@ -30,4 +30,6 @@ def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int
         announce_removal(db, instance.identifiers, work_id, now)
     # "It is gone" would tell a stranger that there was something, where "not here" is what they always heard.
     was_open = work.state == WorkState.PUBLISHED and work.visibility.is_open
-    return works.remove_work(db, work, author.uri, now, tombstone=was_open)
+    names, keys = works.remove_work(db, work, author.uri, now, tombstone=was_open)
+    files.retire(db, names, now)
+    return names, keys

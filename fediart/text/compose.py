@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fediart.text.sanitise import plain_text
+
 
 @dataclass(frozen=True, slots=True)
 class MentionTarget:
@@ -70,6 +72,14 @@ def _marked_line(part: str, marked: Callable[[re.Match[str]], str]) -> str:
         at = match.end()
     out.append(html.escape(part[at:], quote=False))
     return "".join(out).replace("\n", "<br>")
+
+
+_OWN_LINK = re.compile(r'<a href="([^"]*)" rel="[^"]*">[^<]*</a>')
+
+
+def typed(made: str) -> str:
+    """The line that `compose` made this HTML of, where the line itself was not kept: its links whole, not as they are shown."""
+    return plain_text(_OWN_LINK.sub(lambda match: html.escape(html.unescape(match[1]), quote=False), made))
 
 
 def _link(url: str) -> str:

@@ -7,10 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from fediart.errors import FediartError, TooMany
+from fediart.errors import FediartError, Unavailable
 from fediart.web.api.answers import CORS
 from fediart.web.negotiate import wants_activity
-from fediart.web.render import render_error
+from fediart.web.render import asked_to_wait, render_error
 
 log = structlog.get_logger("fediart.web")
 
@@ -32,8 +32,12 @@ async def on_fediart_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, FediartError)
     if problem.detail or problem.status >= 500:
         log.info("request.refused", status=problem.status, reason=problem.message, detail=problem.detail, path=request.url.path)
-    headers = {"retry-after": str(problem.retry_after)} if isinstance(problem, TooMany) else None
-    return await _tell(request, problem.status, problem.message, headers)
+    headers = asked_to_wait(problem)
+    try:
+        return await _tell(request, problem.status, problem.message, headers)
+    except Unavailable:
+        # Who looks cannot be told while the database is away, and a page is drawn for somebody.
+        return PlainTextResponse(problem.message, problem.status, headers={"cache-control": "no-store", **headers})
 
 
 async def on_http_error(request: Request, problem: Exception) -> Response:

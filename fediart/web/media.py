@@ -7,11 +7,12 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from fediart.errors import NotFound, SignInNeeded
+from fediart.domain.images import is_secret_name
+from fediart.errors import Gone, NotFound, SignInNeeded
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.media.files import MEDIA_TYPES
-from fediart.storage import images
+from fediart.storage import files, images
 from fediart.web.api.auth import allows, grant
 from fediart.web.security import FILE_POLICY, signed_in
 
@@ -26,7 +27,7 @@ async def media(request: Request) -> Response:
     instance: Instance = request.app.state.instance
     name = request.path_params["name"]
     path = instance.files.path(name)
-    is_secret = name.startswith("p/")
+    is_secret = is_secret_name(name)
     headers = {
         "content-security-policy": FILE_POLICY,
         "cache-control": "private, no-store" if is_secret else "public, max-age=31536000, immutable",
@@ -34,17 +35,20 @@ async def media(request: Request) -> Response:
         "cross-origin-resource-policy": "cross-origin",
     }
     etag = f'"{name.rpartition("/")[2]}"'
-    if not is_secret:
-        headers["etag"] = etag
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
     media_type = MEDIA_TYPES[path.suffix.lstrip(".")]
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
+        if not is_secret:
+            headers["etag"] = etag
+            if request.headers.get("if-none-match") == etag:
+                return Response(status_code=304, headers=headers)
         if size > IN_ONE_READ:
             return FileResponse(path, media_type=media_type, headers=headers)
         return Response(await asyncio.to_thread(path.read_bytes), headers=headers, media_type=media_type)
     except FileNotFoundError:
+        # That there was something under a secret name is nobody's business.
+        if not is_secret and await instance.storage.read(files.is_retired, name):
+            raise Gone("This file was replaced or withdrawn.") from None
         raise NotFound(NOT_HERE) from None
 
 

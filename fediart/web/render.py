@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from fediart.activitypub.identifiers import is_web_uri
 from fediart.clock import to_iso
 from fediart.domain.works import ShownActor
+from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
 from fediart.storage import actors, notifications
 from fediart.web.security import cookie_name, form_token, session_token, signed_in
@@ -105,6 +106,11 @@ async def render(
         is_https = instance.config.base_url.startswith("https:")
         response.set_cookie(form_cookie, fresh, path="/", secure=is_https, httponly=True, samesite="lax")
     return response
+
+
+def asked_to_wait(problem: FediartError) -> dict[str, str]:
+    """The header that says when to come again, where a problem passes."""
+    return {"retry-after": str(problem.retry_after)} if isinstance(problem, TooMany | Unavailable) else {}
 
 
 async def render_error(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:

@@ -18,9 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fediart.domain.actors import Account
 from fediart.domain.works import MAX_IMAGES
-from fediart.errors import NotAllowed, TooLarge, TooMany
+from fediart.errors import NotAllowed, TooLarge, TooMany, Unavailable
 from fediart.instance import Instance, token_hash
 from fediart.storage import accounts
+
+log = structlog.get_logger("fediart.web")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -46,6 +48,7 @@ class Shield:
 
     def __init__(self, app: ASGIApp, instance: Instance) -> None:
         self._app = app
+        self._instance = instance
         self._hosts = {instance.config.host}
         base = urlsplit(instance.config.base_url)
         if base.hostname in ("localhost", "127.0.0.1", "::1"):
@@ -70,6 +73,10 @@ class Shield:
                 headers.setdefault("content-security-policy", PAGE_POLICY)
                 if self._is_https:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
+                if token := scope.get("state", {}).get("renewed_session"):
+                    carrier = Response()
+                    put_session(carrier, self._instance, token)
+                    headers.append("set-cookie", carrier.headers["set-cookie"])
             await send(message)
 
         host = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"), "")
@@ -83,7 +90,8 @@ def _most_bytes(path: str, upload_bytes: int) -> int:
     """How much a request to this path may carry: words, and pictures where pictures are taken."""
     if path.startswith("/compose/"):
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
-    if path == "/settings/profile" or path.startswith(("/api/v1/media", "/api/v2/media")):
+    with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
+    if path.startswith(with_pictures):
         return FORM_BYTES + 2 * upload_bytes
     return FORM_BYTES
 
@@ -132,12 +140,23 @@ def session_token(request: Request) -> str | None:
 
 
 async def signed_in(request: Request) -> Account | None:
-    """The account whose browser this is."""
+    """The account whose browser this is. Once a day its session, and with it the cookie, is given its whole time again."""
     token = session_token(request)
     if not token or len(token) > 200:
         return None
     instance: Instance = request.app.state.instance
-    return await instance.storage.read(accounts.account_of_session, token_hash(token), instance.clock())
+    found = await instance.storage.read(accounts.account_of_session, token_hash(token), instance.clock())
+    if found is None:
+        return None
+    account, is_due = found
+    if is_due:
+        try:
+            await instance.storage.write(accounts.renew_session, token_hash(token), instance.clock())
+            request.state.renewed_session = token
+        except Unavailable as problem:
+            # Who only reads is not kept out by a full disk.
+            log.warning("session.not_renewed", reason=problem.message, detail=problem.detail)
+    return account
 
 
 def form_token(request: Request) -> str:

@@ -28,10 +28,9 @@ def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: P
     if before is not None and before.state == FollowState.ACCEPTED:
         state = FollowState.ACCEPTED
     follows.put_follow(db, Follow(new_id(now), sender.id, target.id, activity.uri, state, True))
-    if before is None:
-        notifications.notify(
-            db, id_=new_id(now), actor_id=target.id, kind=NotificationKind.FOLLOW, from_actor_id=sender.id, work_id=None
-        )
+    kind = NotificationKind.FOLLOW if state == FollowState.ACCEPTED else NotificationKind.REQUEST
+    if before is None or before.state != state:
+        notifications.notify(db, id_=new_id(now), actor_id=target.id, kind=kind, from_actor_id=sender.id, work_id=None)
     if state == FollowState.ACCEPTED:
         # As it was received, but not what else came with it: up to a megabyte would go back.
         follow = build_follow(activity.uri, sender.uri, target.uri)

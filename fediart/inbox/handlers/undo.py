@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
+from fediart.domain.notifications import NotificationKind
 from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
-from fediart.storage import actors, follows, reactions, timelines, works
+from fediart.storage import actors, follows, notifications, reactions, timelines, works
 
 
 def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
@@ -32,9 +33,13 @@ def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: Pa
 def _unfollow(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:
     follow = follows.follow_of_uri(db, uri) if uri else None
     if follow is not None and follow.follower_id == sender.id:
-        return follows.drop_follow(db, sender.id, follow.followee_id)
-    followed = actors.actor_by_uri(db, target) if target else None
-    return followed is not None and follows.drop_follow(db, sender.id, followed.id)
+        followee_id = follow.followee_id
+    elif target is not None and (followed := actors.actor_by_uri(db, target)) is not None:
+        followee_id = followed.id
+    else:
+        return False
+    notifications.drop_notification(db, followee_id, NotificationKind.REQUEST, sender.id)
+    return follows.drop_follow(db, sender.id, followee_id)
 
 
 def _take_back(db: Connection, kind: str, sender: Actor, uri: str | None, target: str | None) -> bool:

@@ -25,7 +25,8 @@ class CloakOrder:
     """`seed`: 32 bytes, of this picture of this artist alone. `strength`: a key of STRENGTHS. `encoders`: (name, file).
 
     `threads` of the processor. `progress` hears 0..1. `scratch`: a folder for what is worth keeping when the process is
-    killed; it is emptied by others.
+    killed; it is emptied by others. `direction_from`: the picture at the size at which what is laid in was made for others
+    before, where that is none of those given now; a cloak that is made of it is the same in all of them.
     """
 
     seed: bytes
@@ -34,6 +35,7 @@ class CloakOrder:
     threads: int = 1
     progress: Progress = _unheard
     scratch: Path | None = None
+    direction_from: Pixels | None = None
 
 
 class CloakBackend(Protocol):

@@ -27,8 +27,13 @@ def cloak_named(name: str) -> CloakBackend:
     raise CloakFailed(f"This server's settings name a cloak that is not installed: {name}.")
 
 
-def cloak_for(name: str, encoders: Sequence[tuple[str, Path]]) -> CloakBackend:
-    """The backend of this name; of `auto` the one that encoders steer where there are some that can run, else the texture."""
+def chosen(name: str, encoders: Sequence[tuple[str, Path]]) -> str:
+    """Which backend a name of the settings means: `auto` the one that encoders steer where some can run, else the texture."""
     if name != AUTO:
-        return cloak_named(name)
-    return cloak_named(SteeredCloak.name if encoders and find_spec("onnxruntime") is not None else TextureCloak.name)
+        return name
+    return SteeredCloak.name if encoders and find_spec("onnxruntime") is not None else TextureCloak.name
+
+
+def cloak_for(name: str, encoders: Sequence[tuple[str, Path]]) -> CloakBackend:
+    """The backend that a name of the settings means. Raises CloakFailed."""
+    return cloak_named(chosen(name, encoders))

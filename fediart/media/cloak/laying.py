@@ -110,6 +110,13 @@ def check_size(rgb: Pixels) -> None:
         raise CloakFailed(f"A picture needs at least {SMALLEST_SIDE} pixels on each side to be cloaked.")
 
 
+def source(pictures: Sequence[Pixels], order: CloakOrder) -> Pixels:
+    """The picture in the size that the direction is made of. Raises CloakFailed where one is too small."""
+    for rgb in pictures:
+        check_size(rgb)
+    return pictures[0] if order.direction_from is None else order.direction_from
+
+
 def luma(rgb: Pixels) -> Plane:
     """`(height, width)` luminance 0..255, row by row so that no wide copy is made."""
     out = np.empty(rgb.shape[:2], np.float32)

@@ -127,10 +127,19 @@ class Shelf:
         return next((encoder for encoder in self.catalogue.values() if encoder.sha256 == sha256), None)
 
     def to_steer_by(self, names: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-        """(name, file) of those named that are here, in that order, and of those that somebody added without the catalogue.
+        """(name, file) of those named that are here, in that order, and of those that somebody added without the catalogue."""
+        here = self._here()
+        wanted = [name for name in names if name in here] + [name for name in here if name not in self.catalogue]
+        return tuple((name, here[name]) for name in dict.fromkeys(wanted))
 
-        A file that was looked at before and has its time and size still is not hashed again: whoever opens it does that.
-        """
+    def named(self, names: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+        """(name, file) of those named that are here, in that order."""
+        here = self._here()
+        return tuple((name, here[name]) for name in names if name in here)
+
+    def _here(self) -> dict[str, Path]:
+        """By name, what can be used. A file that was looked at before and has its time and size still is not hashed again:
+        whoever opens it does that."""
         paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         here: dict[str, Path] = {}
         for path in paths:
@@ -143,8 +152,7 @@ class Shelf:
             found = self._looked[path][1]
             if found is not None:
                 here[found.name] = path
-        wanted = [name for name in names if name in here] + [name for name in here if name not in self.catalogue]
-        return tuple((name, here[name]) for name in wanted)
+        return here
 
     def _held(self, path: Path) -> HeldEncoder | None:
         """None when the file is not what its name says."""

@@ -13,7 +13,7 @@ from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
 from fediart.media.cloak.encoders import Encoder
-from fediart.media.cloak.laying import Watch, check_size, lay_all, luma, reported, strength_named, unit, work_size
+from fediart.media.cloak.laying import Watch, lay_all, luma, reported, source, strength_named, unit, work_size
 from fediart.media.cloak.optimise import Plan, away_from, compressed, planned
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
@@ -31,8 +31,7 @@ class SteeredCloak:
 
     def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
         watch = Watch()
-        rgb = pictures[0]
-        check_size(rgb)
+        rgb = source(pictures, order)
         wanted = strength_named(order.strength)
         if not order.encoders:
             raise CloakFailed("There are no encoders here to steer the cloak by.")
@@ -45,7 +44,7 @@ class SteeredCloak:
         saved = _saved_at(order, small, encoders)
         direction = away_from(small, steps, start, limit, wanted.typical, lambda share: order.progress(0.8 * share), saved)
         made, laid = lay_all(pictures, direction, order, lambda share: order.progress(0.8 + 0.15 * share))
-        shifts = {encoder.name: shifts_of(encoder, rgb, made[0]) for encoder in encoders}
+        shifts = {encoder.name: shifts_of(encoder, pictures[0], made[0]) for encoder in encoders}
         order.progress(1.0)
         return made, reported(self, order, laid, watch, shifts)
 

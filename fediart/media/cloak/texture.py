@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fediart.media.cloak.backend import CloakOrder, Pixels
-from fediart.media.cloak.laying import Watch, check_size, lay_all, reported, unit, work_size
+from fediart.media.cloak.laying import Watch, lay_all, reported, source, unit, work_size
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
@@ -23,8 +23,8 @@ class TextureCloak:
 
     def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
         watch = Watch()
-        check_size(pictures[0])
-        direction = texture(*work_size(*pictures[0].shape[:2]), order.seed)
+        rgb = source(pictures, order)
+        direction = texture(*work_size(*rgb.shape[:2]), order.seed)
         order.progress(0.2)
         made, laid = lay_all(pictures, unit(direction), order, lambda share: order.progress(0.2 + 0.8 * share))
         return made, reported(self, order, laid, watch)

@@ -11,6 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fediart.activitypub.parsers.json_document import MAX_BYTES
+from fediart.errors import Unavailable
 from fediart.inbox.receive import Receipt, receive
 from fediart.instance import Instance
 from fediart.web.security import ALWAYS, FILE_POLICY
@@ -19,6 +20,7 @@ log = structlog.get_logger("fediart.inbox")
 
 _INBOX = re.compile(r"/(?:inbox|actor/inbox|users/[a-z0-9_]{1,30}/inbox)")
 BODY_SECONDS = 30.0
+RETRY_AFTER_S = 300
 _HEADERS = [
     *((name.encode(), value.encode()) for name, value in ALWAYS.items()),
     (b"content-security-policy", FILE_POLICY.encode()),
@@ -42,6 +44,9 @@ class InboxFirst:
         structlog.contextvars.bind_contextvars(request=request_id)
         try:
             receipt = await self._receipt(scope, receive_)
+        except Unavailable as problem:
+            log.warning("inbox.unavailable", reason=problem.message, detail=problem.detail)
+            receipt = Receipt(503, problem.message, retry_after=RETRY_AFTER_S)
         except Exception:  # a door: a sender that hears 500 comes again
             log.exception("inbox.crashed", path=scope["path"])
             receipt = Receipt(500, "Something went wrong here. Please try again later.")

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
+import msgspec
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.activitypub.identifiers import is_web_uri
-from fediart.errors import FediartError, NotFound
+from fediart.domain.images import Purpose
+from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import parse_id
 from fediart.storage import actors, follows, works
 from fediart.storage import shown as shown_rows
 from fediart.studio import follow_actor
+from fediart.studio.add_image import put_portrait
+from fediart.studio.answer_request import answer_request
+from fediart.studio.edit_profile import edit_profile
+from fediart.studio.use_pictures import use_pictures
 from fediart.web.api import entities
 from fediart.web.api.answers import answer, page_of, paged
 from fediart.web.api.auth import account_in, grant, instance_of, needs, viewer
-from fediart.web.uploads import many, one, parameters, truth
+from fediart.web.uploads import many, on_disk, one, parameters, reading_form, truth
 
 
 async def _account(request: Request, actor_id: int) -> dict[str, object]:
@@ -32,13 +42,71 @@ def path_id(request: Request) -> int:
     return id_
 
 
-@needs("read:accounts")
-async def verify_credentials(request: Request) -> Response:
-    instance = instance_of(request)
-    shown = await instance.storage.read(actors.shown_actor, account_in(request).actor_id)
+async def _own_account(request: Request) -> Response:
+    instance, actor_id = instance_of(request), account_in(request).actor_id
+    shown = await instance.storage.read(actors.shown_actor, actor_id)
     if shown is None:
         raise NotFound("Record not found")
-    return answer(entities.own_account(instance.identifiers, shown))
+    asking = await instance.storage.read(follows.count_requests, actor_id)
+    return answer(entities.own_account(instance.identifiers, shown, asking))
+
+
+@needs("read:accounts")
+async def verify_credentials(request: Request) -> Response:
+    return await _own_account(request)
+
+
+@needs("write:accounts")
+async def update_credentials(request: Request) -> Response:
+    """What is not named stays as it is. Pictures are shown once they are cloaked."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        async with reading_form(request, files=2) as form:
+            await _edit(request, {name: value for name, value in form.multi_items() if isinstance(value, str)})
+            for purpose in (Purpose.AVATAR, Purpose.HEADER):
+                upload = form.get(purpose.value)
+                if isinstance(upload, UploadFile) and upload.filename:
+                    async with on_disk(instance_of(request), upload) as path:
+                        await put_portrait(instance_of(request), account_in(request), path, upload.filename, purpose)
+    else:
+        await _edit(request, await parameters(request))
+    return await _own_account(request)
+
+
+async def _edit(request: Request, given: Mapping[str, str | list[str]]) -> None:
+    said = {name: value for name, value in given.items() if isinstance(value, str)}
+    await edit_profile(
+        instance_of(request),
+        account_in(request),
+        name=said.get("display_name"),
+        bio=said["note"].replace("\r\n", "\n") if "note" in said else None,
+        fields=_fields(given),
+        locked=truth(said["locked"]) if "locked" in said else None,
+    )
+
+
+class _Field(msgspec.Struct):
+    name: str = ""
+    value: str = ""
+
+
+_FIELD = re.compile(r"fields_attributes\[(\d{1,3})\]\[(name|value)\]")
+
+
+def _fields(given: Mapping[str, str | list[str]]) -> list[tuple[str, str]] | None:
+    """`fields_attributes[0][name]` of a form; in JSON a list of objects, or an object that holds them by number."""
+    held = given.get("fields_attributes")
+    found: dict[str, _Field] = {}
+    try:
+        if isinstance(held, list):
+            found = {str(number): msgspec.json.decode(item, type=_Field) for number, item in enumerate(held)}
+        elif held is not None:
+            found = msgspec.json.decode(held, type=dict[str, _Field])
+    except msgspec.DecodeError:
+        raise BadInput("Validation failed: Fields must have a name and a value") from None
+    for name, value in given.items():
+        if (match := _FIELD.fullmatch(name)) and isinstance(value, str):
+            setattr(found.setdefault(match[1], _Field()), match[2], value)
+    return [(field.name, field.value) for field in found.values()] if found or held is not None else None
 
 
 async def lookup(request: Request) -> Response:
@@ -57,12 +125,12 @@ async def show(request: Request) -> Response:
 
 async def statuses(request: Request) -> Response:
     instance = instance_of(request)
-    cut = page_of(request)
+    cut, by = page_of(request), await viewer(request)
     query = request.query_params
     listed = await instance.storage.read(
         works.works_of,
         path_id(request),
-        await viewer(request),
+        by,
         max_id=cut.max_id,
         min_id=cut.min_id,
         since_id=cut.since_id,
@@ -70,6 +138,7 @@ async def statuses(request: Request) -> Response:
         only_media=truth(query.get("only_media", "")),
         exclude_replies=truth(query.get("exclude_replies", "")),
     )
+    await use_pictures(instance, by, listed)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 
 
@@ -94,6 +163,30 @@ async def follow(request: Request) -> Response:
     if "reblogs" in given:
         await follow_actor.show_boosts(instance_of(request), account_in(request), target, truth(one(given, "reblogs")))
     return await _relationship(request, target)
+
+
+@needs("read:follows")
+async def requests(request: Request) -> Response:
+    """Who asks to follow."""
+    instance, cut = instance_of(request), page_of(request, 40)
+    found = await instance.storage.read(follows.requests_to, account_in(request).actor_id, max_id=cut.max_id, limit=cut.limit)
+    return paged(request, [entities.account(instance.identifiers, shown) for shown in found.items], found.ends)
+
+
+async def _answered(request: Request, *, accept: bool) -> Response:
+    follower_id = path_id(request)
+    await answer_request(instance_of(request), account_in(request), follower_id, accept=accept)
+    return await _relationship(request, follower_id)
+
+
+@needs("write:follows")
+async def authorize(request: Request) -> Response:
+    return await _answered(request, accept=True)
+
+
+@needs("write:follows")
+async def reject(request: Request) -> Response:
+    return await _answered(request, accept=False)
 
 
 @needs("write:follows")

@@ -45,13 +45,18 @@ def page_of(request: Request, default: int = 20) -> Page:
     )
 
 
-def paged(request: Request, items: list[dict[str, Any]]) -> Response:
-    """With `next` and `prev` as Mastodon's clients expect them."""
-    if not items:
+def paged(request: Request, items: list[dict[str, Any]], ends: tuple[int, int] | None = None) -> Response:
+    """With `next` and `prev` as Mastodon's clients expect them.
+
+    `ends`: the newest and the oldest id to page on by, where that is not what the items say.
+    """
+    if ends is None and items:
+        ends = int(items[0]["id"]), int(items[-1]["id"])
+    if ends is None:
         return answer(items)
     instance: Instance = request.app.state.instance
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("max_id", "min_id", "since_id")]
     base = instance.identifiers.base_url + request.url.path
-    after = urlencode([*kept, ("max_id", items[-1]["id"])])
-    before = urlencode([*kept, ("min_id", items[0]["id"])])
+    after = urlencode([*kept, ("max_id", str(ends[1]))])
+    before = urlencode([*kept, ("min_id", str(ends[0]))])
     return answer(items, headers={"link": f'<{base}?{after}>; rel="next", <{base}?{before}>; rel="prev"'})

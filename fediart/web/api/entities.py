@@ -11,9 +11,9 @@ from fediart.domain.cloaks import left_in_words
 from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.notifications import ShownNotification
-from fediart.domain.works import ShownActor, ShownWork, Visibility
+from fediart.domain.works import Mention, ShownActor, ShownWork, Visibility
 from fediart.outbox.documents import media_url
-from fediart.text.sanitise import plain_text
+from fediart.text.compose import typed
 
 TO_API = {
     Visibility.PUBLIC: "public",
@@ -23,7 +23,7 @@ TO_API = {
 }
 FROM_API = {name: visibility for visibility, name in TO_API.items()}
 
-_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention"}
+_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention", "request": "follow_request"}
 
 
 def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
@@ -57,8 +57,9 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
     }
 
 
-def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
-    fields = [{"name": name, "value": plain_text(value), "verified_at": None} for name, value in shown.actor.fields]
+def own_account(ids: Identifiers, shown: ShownActor, requests: int) -> dict[str, Any]:
+    """`requests`: how many ask to follow."""
+    fields = [{"name": name, "value": typed(value), "verified_at": None} for name, value in shown.actor.fields]
     return {
         **account(ids, shown),
         "source": {
@@ -67,7 +68,7 @@ def own_account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
             "privacy": "public",
             "sensitive": False,
             "language": None,
-            "follow_requests_count": 0,
+            "follow_requests_count": requests,
         },
     }
 
@@ -164,14 +165,14 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "sensitive": work.sensitive,
         "spoiler_text": work.warning,
         "media_attachments": [attachment(ids, image) for image in shown.images],
-        "mentions": [{"id": "0", "username": m.acct.split("@")[0], "acct": m.acct, "url": m.url} for m in shown.mentions],
+        "mentions": [_mention(ids, item) for item in shown.mentions],
         "tags": [{"name": tag, "url": ids.tag_url(tag)} for tag in shown.tags],
         "emojis": [],
         "reblogs_count": work.boosts,
         "favourites_count": work.likes,
         "replies_count": work.replies,
         "in_reply_to_id": str(work.in_reply_to_id) if work.in_reply_to_id else None,
-        "in_reply_to_account_id": None,
+        "in_reply_to_account_id": str(shown.answers_actor_id) if shown.answers_actor_id else None,
         "language": work.language,
         "reblog": None,
         "poll": None,
@@ -183,6 +184,13 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "pinned": False,
         "filtered": [],
     }
+
+
+def _mention(ids: Identifiers, held: Mention) -> dict[str, Any]:
+    """Of an actor that is not known here the id is 0: clients need one, and find nobody under it."""
+    username, _, host = held.acct.partition("@")
+    acct = username if host in ids.hosts else held.acct
+    return {"id": str(held.actor_id or 0), "username": username, "acct": acct, "url": held.url}
 
 
 def relationship(held: Relationship) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def relationship(held: Relationship) -> dict[str, Any]:
         "blocked_by": False,
         "muting": False,
         "muting_notifications": False,
-        "requested_by": False,
+        "requested_by": held.requested_by,
         "domain_blocking": False,
         "endorsed": False,
         "note": "",

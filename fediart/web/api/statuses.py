@@ -20,6 +20,7 @@ from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
 from fediart.studio.estimate_cloak import time_left
 from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.api import entities
 from fediart.web.api.accounts import path_id
@@ -88,6 +89,7 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
     seen: ShownWork | None = await instance.storage.read(shown_rows.work_seen_by, work_id, by)
     if seen is None:
         raise NotFound("Record not found")
+    await use_pictures(instance, by, [seen])
     shape = entities.status(instance.identifiers, seen)
     if seen.work.state == WorkState.WAITING:
         undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
@@ -167,6 +169,7 @@ async def context(request: Request) -> Response:
     if not await instance.storage.read(works.may_see, work_id, by):
         raise NotFound("Record not found")
     above, below = await instance.storage.read(works.thread_of, work_id, by)
+    await use_pictures(instance, by, [*above, *below])
     ids = instance.identifiers
     return answer(
         {"ancestors": [entities.status(ids, w) for w in above], "descendants": [entities.status(ids, w) for w in below]}
@@ -215,7 +218,8 @@ async def home(request: Request) -> Response:
         since_id=cut.since_id,
         limit=cut.limit,
     )
-    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+    await use_pictures(instance, account_in(request).actor_id, listed.items)
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed.items], listed.ends)
 
 
 async def public(request: Request) -> Response:
@@ -234,17 +238,20 @@ async def public(request: Request) -> Response:
 
 
 async def tagged(request: Request) -> Response:
-    instance, cut = instance_of(request), page_of(request)
+    """To strangers only what was made here, as on the page."""
+    instance, cut, by = instance_of(request), page_of(request), await viewer(request)
     tag = request.path_params["tag"][:100]
     listed = await instance.storage.read(
         works.works_tagged,
         tag,
-        await viewer(request),
+        by,
         max_id=cut.max_id,
         min_id=cut.min_id,
         since_id=cut.since_id,
         limit=cut.limit,
+        local=by is None or truth(request.query_params.get("local", "")),
     )
+    await use_pictures(instance, by, listed)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 
 
@@ -254,4 +261,4 @@ async def notices(request: Request) -> Response:
     listed = await instance.storage.read(
         notifications.notifications_of, account_in(request).actor_id, max_id=cut.max_id, limit=cut.limit
     )
-    return paged(request, [entities.notification(instance.identifiers, item) for item in listed])
+    return paged(request, [entities.notification(instance.identifiers, item) for item in listed.items], listed.ends)

@@ -10,7 +10,7 @@ from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
-from fediart.web.render import render
+from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
 
 
@@ -45,7 +45,8 @@ async def setup(request: Request) -> Response:
     except NotFound:
         raise
     except FediartError as problem:
-        return await render(request, "setup.html", problem.status, token=token, username=username, problem=problem.message)
+        values = {"token": token, "username": username, "problem": problem.message}
+        return await render(request, "setup.html", problem.status, asked_to_wait(problem), **values)
     return await _open(request, username, password, "/settings/profile")
 
 
@@ -66,7 +67,8 @@ async def sign_in(request: Request) -> Response:
         _limit(request, acts.meant_username(username))
         return await _open(request, username, password, "/home")
     except FediartError as problem:
-        return await render(request, "sign_in.html", problem.status, username=username, problem=problem.message)
+        values = {"username": username, "problem": problem.message}
+        return await render(request, "sign_in.html", problem.status, asked_to_wait(problem), **values)
 
 
 async def sign_out(request: Request) -> Response:

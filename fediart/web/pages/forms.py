@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fediart.activitypub.identifiers import same_host
 from fediart.domain.actors import Account
 from fediart.errors import NotFound, SignInNeeded
 from fediart.ids import parse_id
@@ -53,6 +54,12 @@ def text(form: FormData, name: str) -> str:
 def go(path: str) -> Response:
     """To another page of ours, by GET."""
     return RedirectResponse(path, 303)
+
+
+def to_origin(uri: str, url: str) -> Response:
+    """A stranger is sent to where something of another server is at home: its page, if that is on the host of its id."""
+    target = url if same_host(uri, url) else uri
+    return RedirectResponse(target, 302, headers={"cache-control": "private, no-store", "vary": "Accept, Cookie"})
 
 
 def back(request: Request, form: FormData, default: str) -> Response:

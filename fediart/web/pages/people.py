@@ -12,9 +12,11 @@ from fediart.ids import parse_id
 from fediart.storage import actors, follows, works
 from fediart.storage import notifications as notices
 from fediart.studio import follow_actor
+from fediart.studio.answer_request import answer_request
+from fediart.studio.use_pictures import use_pictures
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
-from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import profile_path, render, render_text
 from fediart.web.security import signed_in
 
@@ -40,11 +42,12 @@ async def profile(request: Request) -> Response:
     instance, account = instance_of(request), await signed_in(request)
     viewer = account.actor_id if account else None
     if not actor.is_local and viewer is None:
-        raise NotFound("Sign in to see people of other servers here, or look at them at home.")
+        return to_origin(actor.uri, actor.url)
     shown = await instance.storage.read(actors.shown_actor, actor.id)
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(works.works_of, actor.id, viewer, max_id=max_id, limit=PAGE, exclude_replies=True)
     held = (await instance.storage.read(follows.relationships, viewer, [actor.id]))[0] if viewer else None
+    await use_pictures(instance, viewer, listed, [shown] if shown is not None else [])
     headers = {"link": f'<{actor.uri}>; rel="alternate"; type="application/activity+json"'} if actor.is_local else None
     return await render(
         request,
@@ -114,10 +117,31 @@ async def follow(request: Request) -> Response:
         return back(request, form, "/home")
 
 
+async def requests(request: Request) -> Response:
+    """Who asks to follow the artist that is signed in."""
+    account = await member(request)
+    max_id = parse_id(request.query_params.get("max_id", ""))
+    found = await instance_of(request).storage.read(follows.requests_to, account.actor_id, max_id=max_id, limit=PAGE)
+    return await render(request, "follow_requests.html", people=found.items, older=found.older)
+
+
+async def answer(request: Request) -> Response:
+    account, follower_id = await member(request), path_id(request)
+    async with trusted_form(request) as form:
+        action = text(form, "action")
+    if action not in ("accept", "reject"):
+        raise NotFound("There is nothing here.")
+    await answer_request(instance_of(request), account, follower_id, accept=action == "accept")
+    return go("/follow-requests")
+
+
 async def notifications(request: Request) -> Response:
     account = await member(request)
     instance = instance_of(request)
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(notices.notifications_of, account.actor_id, max_id=max_id, limit=PAGE)
     await instance.storage.write(notices.mark_seen, account.actor_id)
-    return await render(request, "notifications.html", notices=listed, older=listed[-1].id if len(listed) == PAGE else None)
+    asking = await instance.storage.read(follows.count_requests, account.actor_id)
+    return await render(
+        request, "notifications.html", requests=asking, notices=listed.items, older=listed.older, is_first=max_id is None
+    )

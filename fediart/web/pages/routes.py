@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import composer, door, people, record, settings, works
+from fediart.web.pages import composer, copies, door, people, record, settings, works
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -37,6 +37,8 @@ def page_routes() -> list[Route]:
         Route("/notifications", people.notifications),
         Route("/search", people.search),
         Route("/follow/{id}", people.follow, methods=["POST"]),
+        Route("/follow-requests", people.requests),
+        Route("/follow-requests/{id}", people.answer, methods=["POST"]),
         Route("/authorize_interaction", people.authorize_interaction),
         Route("/compose", composer.start, methods=["POST"]),
         Route("/compose/{id}", composer.compose, methods=both),
@@ -45,12 +47,15 @@ def page_routes() -> list[Route]:
         Route("/pictures/{id}", record.record),
         *(Route(f"/pictures/{{id}}/{kind}", record.file) for kind in KINDS),
         Route("/works/{id}", works.anywhere),
+        Route("/works/{id}/copies", copies.progress),
+        Route("/copies/{id}", copies.download),
         Route("/works/{id}/edit", works.edit, methods=both),
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),
         Route("/settings/profile", settings.profile, methods=both),
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
+        Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),

@@ -1,4 +1,4 @@
-"""An artist's own settings: profile and password."""
+"""An artist's own settings: profile, password, and the cloaks of their works."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fediart.domain.cloaks import CloakStrength
+from fediart.domain.cloaks import CloakStrength, in_words
 from fediart.domain.images import Purpose
 from fediart.errors import BadInput, FediartError
-from fediart.storage import actors
+from fediart.storage import actors, redos
 from fediart.studio.add_image import put_portrait
 from fediart.studio.choose_cloak import choose_defaults
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
+from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
-from fediart.text.sanitise import plain_text
+from fediart.text.compose import typed
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
-from fediart.web.render import render
+from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, session_token
 from fediart.web.uploads import on_disk
 
@@ -28,14 +29,15 @@ async def profile(request: Request) -> Response:
     assert shown is not None  # an account always has its actor
     actor = shown.actor
     if request.method == "GET":
-        kept = [(name, plain_text(value)) for name, value in actor.fields]
-        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, [])
+        kept = [(name, typed(value)) for name, value in actor.fields]
+        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, actor.locked, [])
     problems: list[str] = []
     async with trusted_form(request) as form:
         name, bio = text(form, "name"), text(form, "bio").replace("\r\n", "\n")
         fields = [(text(form, f"field-name-{n}"), text(form, f"field-value-{n}")) for n in range(MAX_FIELDS)]
+        locked = bool(text(form, "locked"))
         try:
-            await edit_profile(instance, account, name=name, bio=bio, fields=fields)
+            await edit_profile(instance, account, name=name, bio=bio, fields=fields, locked=locked)
         except FediartError as problem:
             problems.append(problem.message)
         for purpose in (Purpose.AVATAR, Purpose.HEADER):
@@ -47,16 +49,31 @@ async def profile(request: Request) -> Response:
                 except FediartError as problem:
                     problems.append(f"{upload.filename[-80:]}: {problem.message}")
     if problems:
-        return await _profile_page(request, shown, name, bio, fields, problems, 422)
+        return await _profile_page(request, shown, name, bio, fields, locked, problems, 422)
     return go(f"/@{actor.username}")
 
 
 async def _profile_page(
-    request: Request, shown: object, name: str, bio: str, fields: list[tuple[str, str]], problems: list[str], status: int = 200
+    request: Request,
+    shown: object,
+    name: str,
+    bio: str,
+    fields: list[tuple[str, str]],
+    locked: bool,
+    problems: list[str],
+    status: int = 200,
 ) -> Response:
     padded = [*fields, *[("", "")] * MAX_FIELDS][:MAX_FIELDS]
     return await render(
-        request, "settings_profile.html", status, person=shown, name=name, bio=bio, fields=padded, problems=problems
+        request,
+        "settings_profile.html",
+        status,
+        person=shown,
+        name=name,
+        bio=bio,
+        fields=padded,
+        locked=locked,
+        problems=problems,
     )
 
 
@@ -95,5 +112,33 @@ async def password(request: Request) -> Response:
         limits.take(request, f"the password of {account.id}")
         await change_password(instance_of(request), account, old, new, session=session_token(request))
     except FediartError as problem:
-        return await render(request, "settings_password.html", problem.status, problem=problem.message, done=False)
+        headers = asked_to_wait(problem)
+        return await render(request, "settings_password.html", problem.status, headers, problem=problem.message, done=False)
     return await render(request, "settings_password.html", problem="", done=True)
+
+
+async def cloaks(request: Request) -> Response:
+    """How many pictures carry which cloak, and a run that cloaks old ones again."""
+    account = await member(request)
+    instance = instance_of(request)
+    running = await instance.storage.read(redos.running_redo, account.actor_id)
+    if request.method == "POST":
+        async with trusted_form(request) as form:
+            action = text(form, "action")
+        if action == "start":
+            await start_redo(instance, account.actor_id)
+        elif action == "stop" and running is not None and running.actor_id == account.actor_id:
+            await stop_redo(instance, running.id)
+        return go("/settings/cloaks")
+    outlook = await look_ahead(instance, account.actor_id)
+    last = await instance.storage.read(redos.last_redo, account.actor_id)
+    return await render(
+        request,
+        "settings_cloaks.html",
+        outlook=outlook,
+        running=running,
+        is_own=running is not None and running.actor_id is not None,
+        last=last,
+        troubles=await instance.storage.read(redos.troubles, last.id) if last is not None else [],
+        lasting=in_words(outlook.seconds) if outlook.seconds is not None else None,
+    )

@@ -20,11 +20,13 @@ from fediart.studio import react
 from fediart.studio.edit_work import edit_work
 from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
+from fediart.web.pages import copies
 from fediart.web.pages.composer import waiting_in_words
-from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import render
 from fediart.web.security import signed_in
 
@@ -38,8 +40,10 @@ async def home(request: Request) -> Response:
     listed = await instance_of(request).storage.read(
         timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
     )
-    older = listed[-1].entry_id if len(listed) == PAGE else None
-    return await render(request, "home.html", works=listed, older=older, with_boosts=with_boosts, is_first=max_id is None)
+    await use_pictures(instance_of(request), account.actor_id, listed.items)
+    return await render(
+        request, "home.html", works=listed.items, older=listed.older, with_boosts=with_boosts, is_first=max_id is None
+    )
 
 
 async def tagged(request: Request) -> Response:
@@ -47,7 +51,10 @@ async def tagged(request: Request) -> Response:
     max_id = parse_id(request.query_params.get("max_id", ""))
     account = await signed_in(request)
     viewer = account.actor_id if account else None
-    listed = await instance_of(request).storage.read(rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE)
+    listed = await instance_of(request).storage.read(
+        rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE, local=viewer is None
+    )
+    await use_pictures(instance_of(request), viewer, listed)
     return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
 
 
@@ -72,7 +79,7 @@ async def work(request: Request) -> Response:
 
 
 async def anywhere(request: Request) -> Response:
-    """`/works/123`: a work of any server, for who is signed in; a local one has its own page."""
+    """`/works/123`: a work of any server. A local one has its own page; one of elsewhere is shown to who is signed in here."""
     account = await signed_in(request)
     seen = await instance_of(request).storage.read(
         shown_rows.work_seen_by, path_id(request), account.actor_id if account else None
@@ -84,14 +91,19 @@ async def anywhere(request: Request) -> Response:
         return go(f"/@{actor.username}/{seen.work.id}")
     if seen.work.state == WorkState.DRAFT:
         return go(f"/compose/{seen.work.id}")
+    if account is None:
+        return to_origin(seen.work.uri, seen.work.url)
     return await _work_page(request, seen, account, "")
 
 
 async def _work_page(request: Request, seen: ShownWork, account: Account | None, problem: str, status: int = 200) -> Response:
     viewer = account.actor_id if account else None
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
+    await use_pictures(instance_of(request), viewer, [*above, seen, *below])
     is_mine = viewer == seen.work.actor_id
     is_waiting = seen.work.state == WorkState.WAITING
+    is_out = is_mine and seen.work.state == WorkState.PUBLISHED
+    offers = await copies.offers_for(instance_of(request), seen.images) if is_out else {}
     alternate = seen.work.uri if seen.work.visibility.is_open and seen.author.actor.is_local else ""
     headers = {"link": f'<{alternate}>; rel="alternate"; type="application/activity+json"'} if alternate else None
     return await render(
@@ -105,6 +117,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         is_mine=is_mine,
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
+        offers=offers,
         alternate=alternate,
         problem=problem,
     )
@@ -121,7 +134,7 @@ _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
 
 
 async def act(request: Request) -> Response:
-    """Like, boost, reply, delete: forms on a work."""
+    """Like, boost, reply, copy, delete: forms on a work."""
     account, work_id, verb = await member(request), path_id(request), request.path_params["verb"]
     instance = instance_of(request)
     async with trusted_form(request) as form:
@@ -135,6 +148,8 @@ async def act(request: Request) -> Response:
             await withdraw_work(instance, account, work_id)
             actor = await instance.storage.read(actors.actor_by_id, account.actor_id)
             return go(f"/@{actor.username}" if actor else "/home")
+        if verb == "copy":
+            return await copies.ask(request, account, work_id, form)
         if verb == "reply":
             return await _reply(request, account, work_id, text(form, "text"), text(form, "visibility"))
     raise NotFound("There is nothing here.")

@@ -2,10 +2,10 @@
 
 const asJson = (url) => fetch(url, { headers: { accept: "application/json" } }).then((answer) => (answer.ok ? answer.json() : null));
 
-function watch(id, show) {
+function watch(id, show, address = `/compose/${id}/progress`) {
   let pause = 400;
   const ask = async () => {
-    const found = await asJson(`/compose/${id}/progress`).catch(() => null);
+    const found = await asJson(address).catch(() => null);
     if (found && show(found) === "done") return;
     pause = Math.min(pause * 1.2, 3000);
     setTimeout(ask, pause);
@@ -134,4 +134,27 @@ if (delivering) {
     delivering.textContent = `Delivered to ${delivered} of ${planned} ${planned === 1 ? "server" : "servers"}${refused}.`;
     return delivered + failed >= planned ? "done" : "more";
   });
+}
+
+const copying = [...document.querySelectorAll("[data-copy]")].filter((line) => line.matches("[data-state=waiting], [data-state=making]"));
+if (copying.length) {
+  const work = copying[0].closest("[data-copies]").dataset.copies;
+  copying.forEach((line) => (line.closest("details").open = true));
+  const show = ({ copies }) => {
+    for (const line of copying) {
+      const copy = copies.find((one) => one.id === line.dataset.copy);
+      if (!copy) continue;
+      line.querySelector("[role=status]").textContent = copy.words;
+      if (copy.state === "ready" && line.dataset.state !== "ready") {
+        const link = document.createElement("a");
+        link.href = `/copies/${copy.id}`;
+        link.download = "";
+        link.textContent = line.querySelector("span").textContent;
+        line.querySelector("span").replaceWith(link);
+      }
+      line.dataset.state = copy.state;
+    }
+    return copying.every((line) => line.matches("[data-state=ready], [data-state=failed]")) ? "done" : "more";
+  };
+  watch(work, show, `/works/${work}/copies`);
 }

@@ -1,0 +1,118 @@
+"""From an image's original to renditions in the public store: what cloaking for the first time and again have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fediart.domain.actors import Account
+from fediart.domain.cloaks import CloakMethod, CloakStrength
+from fediart.domain.images import Image, Rendition
+from fediart.errors import CloakFailed
+from fediart.instance import Instance
+from fediart.media.cloak.backends import chosen
+from fediart.media.cloak.steered import SteeredCloak
+from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
+from fediart.storage import accounts
+
+
+def wanted_strength(instance: Instance, image: Image) -> str:
+    """What its artist chose, or what the server's settings say."""
+    return image.cloak_strength or instance.config.cloak.strength
+
+
+async def present_methods(instance: Instance) -> dict[str, str]:
+    """By which method a picture would be cloaked now, at each strength that it can have; '' is the usual one.
+
+    Raises CloakFailed where the settings name a backend that is not installed.
+    """
+    encoders = await asyncio.to_thread(instance.encoders_here)
+    backend = chosen(instance.config.cloak.backend, encoders)
+    version = await backend_version(backend)
+    usual = instance.config.cloak.strength
+    names = [name for name, _ in encoders] if backend == SteeredCloak.name else []
+    return {
+        strength: str(_method(backend, version, strength or usual, names))
+        for strength in ("", *(strength.value for strength in CloakStrength))
+    }
+
+
+def _method(backend: str, version: int, strength: str, encoders: Sequence[str]) -> CloakMethod:
+    """Which encoders count is known of our own cloak only: what others do with those that are here is their own affair."""
+    return CloakMethod(backend, version, strength, tuple(sorted(encoders)) if backend == SteeredCloak.name else ())
+
+
+def request_of(
+    instance: Instance, image: Image, account: Account, folder: Path, *, scratch: Path | None = None, patient: bool = False
+) -> RenderRequest:
+    """To render this image as its artist chose and the settings say, into `folder`. Looks at the disk, for encoders."""
+    cloak = instance.config.cloak
+    return RenderRequest(
+        original_path=instance.vault.path(image.vault_key or ""),
+        purpose=image.purpose.value,
+        cloak=image.cloak,
+        secret=account.cloak_secret,
+        strength=wanted_strength(instance, image),
+        backend=cloak.backend,
+        out_dir=folder,
+        pixels=instance.config.media.upload_pixels,
+        threads=cloak.threads,
+        memory_mb=cloak.memory_mb,
+        scratch=scratch,
+        encoders=instance.encoders_here(),
+        patient=patient,
+    )
+
+
+@contextlib.asynccontextmanager
+async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[RenderResult]:
+    """The image's renditions, made with the little that others leave of the processor. Their files go when the block ends.
+
+    Raises BadPicture or CloakFailed in words for the artist.
+    """
+    account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
+    if account is None or image.vault_key is None:
+        raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
+    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
+        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), patient=True)
+        yield await render(request, lambda _share: None)
+
+
+async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
+    """Into the public store, synced, before any row names them."""
+    return await asyncio.to_thread(_put_files, instance, image, result)
+
+
+def _put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
+    out = []
+    for item in result.renditions:
+        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
+        out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+    return out
+
+
+def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str, Any]:
+    """What the image's row says of its renditions.
+
+    The method is as the report tells it (so `auto` is never one), but for the strength, which is the one that was asked for:
+    a picture that could take less would not take more the next time.
+    """
+    report = result.report
+    if image.cloak and report is None:
+        raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
+    method = None
+    if report is not None:
+        method = _method(report.backend, report.version, wanted_strength(instance, image), report.encoders)
+    return {
+        "width": result.width,
+        "height": result.height,
+        "blurhash": result.blurhash,
+        "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
+        "cloak_method": str(method) if method is not None else None,
+    }
