@@ -73,7 +73,8 @@ class LatentModel:
     """Tells the clean latent in the middle of a noisy neighbourhood, at each level of noise; samples are drawn by that.
 
     What a linear map can tell (ridge regression, in closed form) is never learned; the rest is, by a network of two hidden
-    layers that hears the level too, trained by Adam (arxiv.org/abs/1412.6980). Same latents, seed and steps: same model.
+    layers that hears the level too, trained by Adam (arxiv.org/abs/1412.6980). After few steps nearly all that the model
+    knows is linear; `left` says how much the network has added. Same latents, seed and steps: same model.
     """
 
     def __init__(self, portfolio: Sequence[F], steps: int, seed: int) -> None:
@@ -132,8 +133,7 @@ class LatentModel:
             gradient = away * np.float32(2 / away.size)
             back_two = (gradient @ self._weights[4].T) * (two > 0)
             back_one = (back_two @ self._weights[2].T) * (one > 0)
-            to_levels = np.zeros_like(self._weights[1])
-            np.add.at(to_levels, levels, back_one)
+            to_levels = (levels == np.arange(len(LEVELS))[:, None]).astype(np.float32) @ back_one
             gradients = [x.T @ back_one, to_levels, one.T @ back_two, back_two.sum(0), two.T @ gradient]
             rate = RATE * (1 - (step - 1) / steps)
             for weight, mean, square, slope in zip(self._weights, means, squares, gradients, strict=True):
