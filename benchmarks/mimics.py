@@ -86,7 +86,7 @@ class LatentModel:
         self._middle = np.arange(self.channels) * SIDE**2 + SIDE**2 // 2
         self._linear, self._errors = self._ridge(seen)
         random = np.random.default_rng(seed)
-        wide = seen.shape[1]
+        wide = seen.shape[1] + self.channels
         self._weights: list[F] = [
             random.normal(0, np.sqrt(2 / wide), (wide, HIDDEN)).astype(np.float32),
             np.zeros((len(LEVELS), HIDDEN), np.float32),
@@ -110,24 +110,29 @@ class LatentModel:
             errors.append(np.sqrt(np.maximum(left, _LEAST)))
         return maps, np.array(errors, np.float32)
 
-    def _forward(self, noisy: F, levels: NDArray[np.int64]) -> tuple[F, F, F, F]:
+    def _forward(self, noisy: F, levels: NDArray[np.int64]) -> tuple[F, F, F, F, F]:
+        """What the linear map tells, and the network's layers: it is shown the neighbourhood, and what the linear map tells.
+
+        `levels` in ascending order.
+        """
         first, by_level, second, bias, last = self._weights
+        ends = np.searchsorted(levels, np.arange(len(LEVELS) + 1))
+        line = np.concatenate([noisy[ends[at] : ends[at + 1]] @ self._linear[at] for at in range(len(LEVELS))])
         size: F = np.sqrt(1 + LEVELS[levels] ** 2).astype(np.float32)
-        x: F = noisy / size[:, None]
+        x = np.concatenate([noisy / size[:, None], np.float32(SIDE) * line], 1)  # one as loud as the other
         one: F = np.maximum(x @ first + by_level[levels], 0)
         two: F = np.maximum(one @ second + bias, 0)
-        return x, one, two, two @ last
+        return line, x, one, two, two @ last
 
     def _train(self, seen: F, steps: int, random: np.random.Generator) -> float:
         means, squares = ([np.zeros_like(one) for one in self._weights] for _ in range(2))
         lefts: list[float] = []
         for step in range(1, steps + 1):
             clean = seen[random.integers(len(seen), size=BATCH)]
-            # Batches are sorted by level, so that the linear maps are products of matrices too.
             levels = np.sort(random.integers(len(LEVELS), size=BATCH))
             noisy = clean + LEVELS[levels][:, None] * random.standard_normal(clean.shape, dtype=np.float32)
-            wanted = (clean[:, self._middle] - self._by_line(noisy, levels)) / self._errors[levels]
-            x, one, two, out = self._forward(noisy, levels)
+            line, x, one, two, out = self._forward(noisy, levels)
+            wanted = (clean[:, self._middle] - line) / self._errors[levels]
             away = out - wanted
             lefts.append(float((away**2).mean() / (wanted**2).mean()))
             gradient = away * np.float32(2 / away.size)
@@ -143,17 +148,12 @@ class LatentModel:
                 weight -= np.float32(rate / (1 - 0.9**step)) * mean / unbiased
         return float(np.mean(lefts[-max(1, steps // 10) :])) if lefts else 1.0
 
-    def _by_line(self, noisy: F, levels: NDArray[np.int64]) -> F:
-        """`levels` in ascending order."""
-        ends = np.searchsorted(levels, np.arange(len(LEVELS) + 1))
-        return np.concatenate([noisy[ends[at] : ends[at + 1]] @ self._linear[at] for at in range(len(LEVELS))])
-
     def _told(self, noisy: F, level: int) -> F:
         """`(channels, h, w)` at a level → its clean middle everywhere; beyond an edge lies what is at the other."""
         reach = SIDE // 2
         around = neighbourhoods(np.pad(noisy, ((0, 0), (reach, reach), (reach, reach)), mode="wrap"), SIDE)
-        levels = np.full(len(around), level)
-        clean = around @ self._linear[level] + self._errors[level] * self._forward(around, levels)[3]
+        line, *_, out = self._forward(around, np.full(len(around), level))
+        clean = line + self._errors[level] * out
         return np.ascontiguousarray(clean.T).reshape(noisy.shape)
 
     def sample(self, height: int, width: int, seed: int) -> F:
