@@ -114,8 +114,8 @@ def test_the_mimicry_benchmark_tries_each_mimic_on_each_portfolio(tmp_path: Path
     for name in ("noise", "blocks"):
         for flip, wanted in zip(variants[name]["flip"], most, strict=True):
             assert wanted <= flip <= 1.02 * wanted
-    distances = {(row["variant"], row["mimic"]): row["distance"] for row in found["rows"] if row["treatment"] == "as posted"}
-    assert len(set(distances.values())) == len(distances)
+    # Each portfolio, and each denoiser, leaves its mark on what is made.
+    assert len({row["distance"] for row in found["rows"]}) == len(found["rows"])
     assert all(row["over_clean"] == 0 for row in found["rows"] if (row["variant"], row["treatment"]) == ("clean", "as posted"))
     for row in found["rows"]:
         if row["treatment"] == "as posted":

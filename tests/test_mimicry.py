@@ -157,6 +157,28 @@ def test_style_distances_tell_an_artists_pictures_from_others_and_grow_with_nois
         assert style.distance(np.clip(rgb + noise, 0, 255).astype(np.uint8)) > 1.3 * style.distance(rgb)
 
 
+def test_a_style_distance_is_the_relative_distance_of_gram_matrices_with_channels_equally_loud() -> None:
+    random = np.random.default_rng(4)
+    pictures = [random.integers(0, 256, (8, 9, 3), dtype=np.uint8) // np.array([1, 2, 8], np.uint8) for _ in range(3)]
+
+    def features(rgb: NDArray[np.uint8]) -> list[F]:
+        flat = rgb.reshape(-1, 3).T.astype(np.float32)
+        return [flat, flat[:2] ** 2]
+
+    first, second = np.concatenate([features(rgb)[0] for rgb in pictures[:2]], 1).astype(np.float64), features(pictures[2])[0]
+    loud = np.sqrt(np.square(first).mean(1, keepdims=True))
+    wanted, found = (plane @ plane.T / plane.shape[1] for plane in (first / loud, second / loud))
+    assert Style(lambda rgb: features(rgb)[:1], pictures[:2]).distance(pictures[2]) == pytest.approx(
+        np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+    )
+    style = Style(features, pictures[:2])
+    assert Style(features, pictures[:1]).distance(pictures[0]) == pytest.approx(0, abs=1e-6)
+    each = [
+        Style(one, pictures[:2]).distance(pictures[2]) for one in (lambda rgb: features(rgb)[:1], lambda rgb: features(rgb)[1:])
+    ]
+    assert style.distance(pictures[2]) == pytest.approx(np.mean(each))
+
+
 @pytest.mark.parametrize("kind", ["noise", "blocks"])
 def test_noise_is_at_least_as_visible_as_wanted_and_hardly_more(kind: str) -> None:
     rgb = KINDS["painting"](160, 128, 1)
