@@ -10,9 +10,9 @@ there, at 33 pixels per degree. Told is how far what they make is from the clean
 over what the same mimic makes of the clean portfolio: above 0, the mimic is worse off.
 
 How to read it. The features are stand-ins for VGG's. Those of an encoder took part in steering where that encoder steered;
-the waves never did. A mimic that blurs is brought nearer to a style by whatever adds fine structure, noise too: a figure below 0
-is no good sign for the artist, nor does one above 0 tell how it looks; see the page. The mimics are small, and the encoders small copies of those that image generators use: nothing here
-shows what a fine-tuned model does.
+the waves never did. A mimic that blurs is brought nearer to a style by whatever adds fine structure, noise too: a figure
+below 0 is no good sign for the artist, and one above 0 does not tell how it looks; see the page. The mimics are small, and the
+encoders small copies of those that image generators use: nothing here shows what a fine-tuned model does.
 """
 
 from __future__ import annotations
