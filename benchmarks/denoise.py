@@ -23,7 +23,8 @@ def tv(rgb: Pixels, weight: float = 0.06, rounds: int = 40) -> Pixels:
         gy[:-1], gx[:, :-1] = np.diff(out, axis=0), np.diff(out, axis=1)
         norm = 1 + np.float32(0.25 / weight) * np.sqrt((gy * gy + gx * gx).sum(-1, keepdims=True))
         py, px = (py - np.float32(0.25) * gy) / norm, (px - np.float32(0.25) * gx) / norm
-    return np.clip(np.rint(out * 255), 0, 255).astype(np.uint8)
+    made: Pixels = np.clip(np.rint(out * 255), 0, 255).astype(np.uint8)
+    return made
 
 
 def nlm(rgb: Pixels, strength: float = 0.06, reach: int = 5, patch: int = 1) -> Pixels:
@@ -49,4 +50,7 @@ def _box(plane: F, radius: int) -> F:
     side = 2 * radius + 1
     padded = np.pad(plane.astype(np.float64), radius, mode="edge")
     sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    return ((sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2).astype(np.float32)
+    out: F = ((sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2).astype(
+        np.float32
+    )
+    return out

@@ -31,7 +31,7 @@ BLOCK = 4
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32) / 255
 
 
-def _bank() -> Latent:
+def bank() -> Latent:
     """`(filters, SIDE * SIDE)`, each with absolute values that sum to 1."""
     reach = SIDE // 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
@@ -48,16 +48,16 @@ def _bank() -> Latent:
 
 def encode(rgb: NDArray[np.uint8]) -> Latent:
     """`(height, width, 3)`, sRGB 0..255 → `(96, height / 8, width / 8)`."""
-    bank = _bank()
+    filters = bank()
     luma = np.pad(rgb.astype(np.float32) @ _LUMA, SIDE // 2, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(luma, (SIDE, SIDE))[::2, ::2]
     height, width = windows.shape[0] // BLOCK, windows.shape[1] // BLOCK
-    out = np.empty((2 * len(bank), height, width), np.float32)
+    out = np.empty((2 * len(filters), height, width), np.float32)
     for row in range(height):
         laid = windows[row * BLOCK : (row + 1) * BLOCK, : width * BLOCK].reshape(-1, SIDE * SIDE)
-        waves = (bank @ laid.T).reshape(len(bank), BLOCK, width, BLOCK)
-        out[: len(bank), row] = np.maximum(waves, 0).mean((1, 3))
-        out[len(bank) :, row] = np.maximum(-waves, 0).mean((1, 3))
+        waves = (filters @ laid.T).reshape(len(filters), BLOCK, width, BLOCK)
+        out[: len(filters), row] = np.maximum(waves, 0).mean((1, 3))
+        out[len(filters) :, row] = np.maximum(-waves, 0).mean((1, 3))
     return np.sqrt(out, out=out)
 
 

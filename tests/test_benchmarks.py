@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_encoder import tiny_encoder
+from tests.tiny_encoder import tiny_decoder, tiny_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
@@ -87,6 +89,7 @@ def test_the_cloak_benchmark_measures_cpu_and_memory_of_the_child(figures_of: Fi
 def test_the_evaluation_of_the_cloak_measures_it_beside_noise(tmp_path: Path) -> None:
     tiny_encoder(tmp_path / "one_encoder.pth", "plain", 1)
     tiny_encoder(tmp_path / "two_encoder.pth", "deep", 2)
+    tiny_decoder(tmp_path / "one_decoder.pth", "plain", 1)
     docs = tmp_path / "page.md"
     docs.write_text("Before\n<!-- evaluation: begin -->\nold\n<!-- evaluation: end -->\nAfter\n")
     options = f"--encoders {tmp_path} --out {tmp_path}/out --docs {docs} --size 160 --only 1 --averaging 4 --processes 1"
@@ -101,6 +104,7 @@ def test_the_evaluation_of_the_cloak_measures_it_beside_noise(tmp_path: Path) ->
         # All as visible as each other, and no more visible than the cloak was.
         for method in methods.values():
             assert 0.8 * result["wanted"] < method["flip"] <= result["wanted"] + 1e-6
+            assert method["round trip"]["one"] > 0
         steered = methods["encoders standard"]["cells"]
         assert steered["one clean"]["d"] > methods["luminance"]["cells"]["one clean"]["d"]
         assert set(steered) == {f"{name} {view}" for name in ("one", "two") for view in ("clean", "half", "tv", "nlm")}
@@ -111,3 +115,55 @@ def test_the_evaluation_of_the_cloak_measures_it_beside_noise(tmp_path: Path) ->
     assert "encoder two" in written
     assert "old" not in written
     assert "data:image/jpeg" in (tmp_path / "out.html").read_text()
+
+
+def test_the_mimicry_benchmark_tries_each_mimic_on_each_portfolio(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "tiny_encoder.pth", "pooled", 3)
+    tiny_decoder(tmp_path / "tiny_decoder.pth", "pooled", 3)
+    tiny_encoder(tmp_path / "other_encoder.pth", "deep", 4)
+    written, page = tmp_path / "figures.json", tmp_path / "page.html"
+    command = [sys.executable, "-m", "benchmarks.mimicry", "--quick", "--encoders", str(tmp_path)]
+    command += ["--json", str(written), "--html", str(page)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.strip().rsplit("\n", 1)[1])
+    assert told["benchmark"] == "mimicry"
+    assert told["targets"] == {"texture_quilt_waves": "at least 6", "encoders_quilt_waves": "at least 20"}
+    found = json.loads(written.read_text())
+    variants = {one["name"]: one for one in found["variants"]}
+    assert list(variants) == ["clean", "noise", "blocks", "texture", "encoders", "left_out"]
+    assert variants["left_out"]["what"] == "steered by other alone"
+    keys = {(row["variant"], row["treatment"], row["mimic"], row["features"]) for row in found["rows"]}
+    treatments, mimics, features = ("as posted", "TV", "NLM"), ("wct", "quilt", "model"), ("waves", "other")
+    assert keys == set(itertools.product(variants, treatments, mimics, features))
+    assert len(keys) == len(found["rows"])
+    # Noise is as visible as the most visible cloak, picture by picture, and its figures are its own.
+    cloaks = zip(*(variants[name]["flip"] for name in ("texture", "encoders", "left_out")), strict=True)
+    most = [max(flips) for flips in cloaks]
+    for name in ("noise", "blocks"):
+        for flip, wanted in zip(variants[name]["flip"], most, strict=True):
+            assert wanted <= flip <= 1.02 * wanted
+    # Each portfolio, and each denoiser, leaves its mark on what is made.
+    assert len({row["distance"] for row in found["rows"]}) == len(found["rows"])
+    assert all(row["over_clean"] == 0 for row in found["rows"] if (row["variant"], row["treatment"]) == ("clean", "as posted"))
+    for row in found["rows"]:
+        if row["treatment"] == "as posted":
+            posted = row["over_clean"]
+            assert posted == pytest.approx(row["over_clean_treated_alike"])
+            if row["mimic"] == "quilt" and row["variant"] != "clean":
+                key = f"{row['variant']}_quilt_{row['features']}"
+                assert told["figures"][key] == pytest.approx(posted, abs=1e-4)
+    html = page.read_text()
+    assert html.count("<tr>") == len(variants) * len(treatments)
+    assert html.count("data:image/jpeg;base64,") == 2 + 7 * len(variants) * len(treatments)
+    assert "http" not in html
+
+
+def test_the_mimicry_benchmark_says_what_is_missing(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "tiny_encoder.pth")
+    command = [sys.executable, "-m", "benchmarks.mimicry", "--quick", "--encoders", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"In {tmp_path} there is no NAME_encoder.pth with its NAME_decoder.pth."

@@ -33,26 +33,43 @@ def _layers(kind: str, blocks: int) -> list[str]:
     return [*start, *stage, *stage, *end, "last"]
 
 
+def _convolution(
+    found: dict[str, F],
+    random: np.random.Generator,
+    name: str,
+    shape: tuple[int, int, int],
+    *,
+    bias: bool = True,
+    gain: float = 1.0,
+) -> None:
+    """`shape`: channels out, channels in, side."""
+    outs, ins, side = shape
+    spread = gain * np.sqrt(2 / (ins * side * side))
+    found[f"{name}.weight"] = random.normal(0, spread, (outs, ins, side, side)).astype(np.float32)
+    if bias:
+        found[f"{name}.bias"] = random.normal(0, 0.05, outs).astype(np.float32)
+
+
+def _block(
+    found: dict[str, F], random: np.random.Generator, name: str, width: int, *, pooled: bool, remembers: bool = False
+) -> None:
+    _convolution(found, random, f"{name}.conv.0", (width, width * 2 if remembers else width, 3))
+    _convolution(found, random, f"{name}.conv.2", (width, width, 3))
+    _convolution(found, random, f"{name}.conv.4", (width, width, 3), gain=0.5)
+    if pooled:
+        _convolution(found, random, f"{name}.pool.0", (4 * width, width, 1), bias=False)
+        found[f"{name}.pool.1.weight"] = random.normal(1, 0.1, 4 * width).astype(np.float32)
+        found[f"{name}.pool.1.bias"] = random.normal(0, 0.1, 4 * width).astype(np.float32)
+        _convolution(found, random, f"{name}.pool.3", (width, 4 * width, 1), bias=False, gain=0.3)
+
+
 def tiny_weights(kind: str = "plain", seed: int = 1, *, width: int = 8, channels: int = 4, blocks: int = 1) -> dict[str, F]:
     """Named tensors. The same arguments give the same numbers. Latents of an ordinary picture are of the order of 1."""
     random = np.random.default_rng(seed)
     found: dict[str, F] = {}
 
-    def convolution(name: str, outs: int, ins: int, side: int = 3, *, bias: bool = True, gain: float = 1.0) -> None:
-        spread = gain * np.sqrt(2 / (ins * side * side))
-        found[f"{name}.weight"] = random.normal(0, spread, (outs, ins, side, side)).astype(np.float32)
-        if bias:
-            found[f"{name}.bias"] = random.normal(0, 0.05, outs).astype(np.float32)
-
-    def block(name: str, *, pooled: bool) -> None:
-        convolution(f"{name}.conv.0", width, width * 2 if kind == "video" else width)
-        convolution(f"{name}.conv.2", width, width)
-        convolution(f"{name}.conv.4", width, width, gain=0.5)
-        if pooled:
-            convolution(f"{name}.pool.0", 4 * width, width, 1, bias=False)
-            found[f"{name}.pool.1.weight"] = random.normal(1, 0.1, 4 * width).astype(np.float32)
-            found[f"{name}.pool.1.bias"] = random.normal(0, 0.1, 4 * width).astype(np.float32)
-            convolution(f"{name}.pool.3", width, 4 * width, 1, bias=False, gain=0.3)
+    def convolution(name: str, outs: int, ins: int, side: int = 3, *, bias: bool = True) -> None:
+        _convolution(found, random, name, (outs, ins, side), bias=bias)
 
     for at, what in enumerate(_layers(kind, blocks)):
         name = f"encoder.{at}" if kind == "video" else str(at)
@@ -67,9 +84,28 @@ def tiny_weights(kind: str = "plain", seed: int = 1, *, width: int = 8, channels
         elif what == "last":
             convolution(name, channels, width)
         elif what != "relu":
-            block(name, pooled=what == "pooled block")
+            _block(found, random, name, width, pooled=what == "pooled block", remembers=kind == "video")
     if kind == "video":
         convolution("decoder.1", width, channels)
+    return found
+
+
+def tiny_decoder_weights(kind: str = "plain", seed: int = 1, *, width: int = 8, channels: int = 4) -> dict[str, F]:
+    """Named tensors of a decoder that doubles three times, for the latents of a plain or a pooled encoder.
+
+    Numbers without tensors: what bends the latent, the ReLU after the first convolution, and each doubling.
+    """
+    random = np.random.default_rng(seed)
+    found: dict[str, F] = {}
+    _convolution(found, random, "1", (width, channels, 3))
+    at = 3
+    for stage in range(3):
+        _block(found, random, str(at), width, pooled=kind == "pooled" and stage == 0)
+        _convolution(found, random, str(at + 2), (width, width, 3), bias=False)
+        at += 3
+    _block(found, random, str(at), width, pooled=False)
+    _convolution(found, random, str(at + 1), (3, width, 3), gain=0.2)
+    found[f"{at + 1}.bias"] += np.float32(0.5)  # most of what it makes is a colour
     return found
 
 
@@ -162,4 +198,10 @@ def safetensors(weights: Mapping[str, F], *, kind: str = "float16") -> bytes:
 def tiny_encoder(path: Path, kind: str = "plain", seed: int = 1, *, width: int = 8, channels: int = 4, blocks: int = 1) -> Path:
     """Write a tiny encoder's `.pth` file."""
     path.write_bytes(pth(tiny_weights(kind, seed, width=width, channels=channels, blocks=blocks)))
+    return path
+
+
+def tiny_decoder(path: Path, kind: str = "plain", seed: int = 1) -> Path:
+    """Write a tiny decoder's `.pth` file."""
+    path.write_bytes(pth(tiny_decoder_weights(kind, seed)))
     return path
