@@ -100,9 +100,13 @@ def strength_named(name: str) -> Strength:
 
 
 def work_size(height: int, width: int) -> tuple[int, int]:
-    """The size at which a direction is made: the picture's own, at most WORK_SIDE along the longer side."""
+    """The size at which a direction is made: the picture's own, at most WORK_SIDE along the longer side.
+
+    A ribbon keeps SMALLEST_SIDE across.
+    """
     scale = min(1.0, WORK_SIDE / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    tall, wide = (max(min(SMALLEST_SIDE, side), round(side * scale)) for side in (height, width))
+    return tall, wide
 
 
 def check_size(rgb: Pixels) -> None:
