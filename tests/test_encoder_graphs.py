@@ -147,4 +147,4 @@ def test_a_plan_keeps_to_its_budget_and_gives_each_encoder_turns(tmp_path: Path)
         spent = sum(look.encoder.cost * look.scale**2 * height * width / 1e6 for looks in steps for look in looks)
         assert spent <= 300 * 1.1
         assert all(any(look.encoder is light for look in looks) for looks in steps)
-        assert len({look.encoder.name for looks in steps for look in looks if look.encoder is not light}) >= 2
+        assert len({look.encoder.name for looks in steps for look in looks if look.encoder is not light}) == 3

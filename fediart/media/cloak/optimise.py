@@ -95,8 +95,8 @@ def planned(encoders: Sequence[Encoder], height: int, width: int, plan: Plan) ->
         # The heavy ones' turns are spread over the steps; each encoder comes at both scales.
         before, now = step * turns // plan.steps, (step + 1) * turns // plan.steps
         for turn in range(before, now):
-            encoder = heavy[turn // 2 % len(heavy)]
-            looks.append(Look(encoder, fine if turn % 2 == 0 else coarse(fine), 1.0))
+            encoder = heavy[turn % len(heavy)]
+            looks.append(Look(encoder, fine if turn // len(heavy) % 2 == 0 else coarse(fine), 1.0))
         for encoder in light:
             looks.append(Look(encoder, 1.0 if step % 2 == 0 else coarse(1.0), 0.5 if looks else 1.0))
         if looks:

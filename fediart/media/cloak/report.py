@@ -10,7 +10,7 @@ class CloakReport:
     """`flip`, `flip_far`: mean ꟻLIP to the uncloaked picture at 33 and 67 pixels per degree, on the tiles that were changed
     most (0 = no difference seen); `worst_patch`: the largest of a tile. `psnr` in dB over all pixels, `ssim` on those tiles.
 
-    `shifts`: for each encoder, d = |E(x') - E(x)| / |E(x)| of the picture as a trainer sees it at a long side of 512, after
+    `shifts`: for each encoder, d = |E(x') - E(x)| / |E(x)| of the picture as a trainer sees it at a long side of 384, after
     JPEG 75 (`jpeg`) and at half of that (`half`). `amplitude`: root mean square asked for, in levels; `flat_cap`: the bound
     on flat areas. `weak`: the wanted visibility was not reached inside the bounds. `seconds` of wall clock, `cpu_seconds` of
     processor, `check_seconds` of it for looking (ꟻLIP).
