@@ -110,7 +110,7 @@ def main() -> None:
             ),
             Figure(f"psnr_{size}_db", "  PSNR of the cloaked copy", median(cloaked[size], lambda cost: cost.psnr), "dB"),
         ]
-    tell("cloak_cost", figures, **vars(chosen))
+    tell("cloak_cost", figures, **{key: str(value) if isinstance(value, Path) else value for key, value in vars(chosen).items()})
 
 
 if __name__ == "__main__":

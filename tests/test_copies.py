@@ -333,12 +333,14 @@ def test_a_run_that_was_killed_leaves_whole_files_only_and_the_next_one_goes_on(
 
 
 def test_ctrl_c_ends_a_run_in_peace(desk: Desk) -> None:
-    for number in range(2):
-        desk.put(f"{number}.png", seed=number)
+    names = [f"{number}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        desk.put(name, seed=number)
     assert _stopped(desk, desk.out, after_one, signal.SIGINT) == 130
-    assert set(desk.files()) == {"0.png"}
+    done = set(desk.files())
+    assert {"0.png"} <= done < set(names)
     assert list((desk.own / "records").glob("*.work")) == []
-    assert states(desk.cloak(desk.art)) == {"0.png": "skipped", "1.png": "made"}
+    assert states(desk.cloak(desk.art)) == {name: "skipped" if name in done else "made" for name in names}
 
 
 def test_two_runs_never_write_into_one_folder_at_the_same_time(desk: Desk) -> None:

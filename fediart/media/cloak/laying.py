@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,7 @@ WEAK = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """`flip` at NEAR, `flip_far` at FAR, both means over the tiles looked at; `check_seconds` of processor for that."""
+    """`flip` at NEAR, `flip_far` at FAR, both means over the tiles looked at; `check_seconds` of processor for looking."""
 
     amplitude: float
     flip: float
@@ -213,7 +213,7 @@ def lay_all(
     pictures: Sequence[Pixels], direction: Plane, order: CloakOrder, progress: Callable[[float], None]
 ) -> tuple[list[Pixels], Laid]:
     """The same direction into one picture in several sizes, each as strongly as that size allows; what the first looks like."""
-    made, first = [], None
+    made, first, check = [], None, 0.0
     pixels = [rgb.shape[0] * rgb.shape[1] for rgb in pictures]
     for at, rgb in enumerate(pictures):
         begun, share = sum(pixels[:at]) / sum(pixels), pixels[at] / sum(pixels)
@@ -224,8 +224,9 @@ def lay_all(
         out, laid = lay(rgb, direction, order.seed, order.strength, heard)
         made.append(out)
         first = first or laid
+        check += laid.check_seconds
     assert first is not None  # there is at least one size
-    return made, first
+    return made, replace(first, check_seconds=round(check, 2))
 
 
 def _most_changed(direction: Plane, busy: Plane, wanted: Strength, size: tuple[int, int]) -> list[tuple[int, int]]:

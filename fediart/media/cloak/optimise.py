@@ -48,6 +48,9 @@ TILE_LIGHT, TILE_HEAVY = 640, 320
 """Sides of the tiles that encoders get, which bounds memory. An encoder that pools sees each as a picture of its own:
 trainers crop, too."""
 
+ENOUGH = 4
+"""Turns of dear encoders that are better than fewer at a larger scale."""
+
 OVERLAP = 32
 SMALLEST_VIEW = 256
 
@@ -76,18 +79,21 @@ def planned(encoders: Sequence[Encoder], height: int, width: int, plan: Plan) ->
     def coarse(fine: float) -> float:
         return max(fine / 2, min(0.5, SMALLEST_VIEW * 1.5 / long_side)) if fine > 0.5 or long_side > SMALLEST_VIEW * 2 else fine
 
+    def scale_of(turn: int, fine: float) -> float:
+        """Of a dear encoder's turn: each comes at one scale, then each at the other."""
+        return fine if turn // len(heavy) % 2 == 0 else coarse(fine)
+
     light = [encoder for encoder in encoders if encoder.cost <= LIGHT]
     heavy = [encoder for encoder in encoders if encoder.cost > LIGHT]
     spent = sum(encoder.cost for encoder in light) * pixels * plan.steps * (1 + coarse(1.0) ** 2) / 2
     steps: list[list[Look]] = []
     turns, fine = 0, 0.0
     if heavy:
-        mean = sum(encoder.cost for encoder in heavy) / len(heavy) * pixels
         left = max(0.0, plan.budget - spent)
         for fine in (1.0, 0.75, 0.5, 0.375):
-            turn = mean * (fine**2 + coarse(fine) ** 2) / 2
-            turns = min(plan.steps, int(left / turn))
-            if turns >= plan.steps:
+            costs = [heavy[turn % len(heavy)].cost * pixels * scale_of(turn, fine) ** 2 for turn in range(plan.steps)]
+            turns = int(np.searchsorted(np.cumsum(costs), left, side="right"))
+            if turns >= min(ENOUGH, plan.steps):
                 break
         turns = max(turns, 2 if not light else 1)
     for step in range(plan.steps):
@@ -95,8 +101,7 @@ def planned(encoders: Sequence[Encoder], height: int, width: int, plan: Plan) ->
         # The heavy ones' turns are spread over the steps; each encoder comes at both scales.
         before, now = step * turns // plan.steps, (step + 1) * turns // plan.steps
         for turn in range(before, now):
-            encoder = heavy[turn % len(heavy)]
-            looks.append(Look(encoder, fine if turn // len(heavy) % 2 == 0 else coarse(fine), 1.0))
+            looks.append(Look(heavy[turn % len(heavy)], scale_of(turn, fine), 1.0))
         for encoder in light:
             looks.append(Look(encoder, 1.0 if step % 2 == 0 else coarse(1.0), 0.5 if looks else 1.0))
         if looks:

@@ -13,7 +13,7 @@ class CloakReport:
     `shifts`: for each encoder, d = |E(x') - E(x)| / |E(x)| of the picture as a trainer sees it at a long side of 384, after
     JPEG 75 (`jpeg`) and at half of that (`half`). `amplitude`: root mean square asked for, in levels; `flat_cap`: the bound
     on flat areas. `weak`: the wanted visibility was not reached inside the bounds. `seconds` of wall clock, `cpu_seconds` of
-    processor, `check_seconds` of it for looking (ꟻLIP).
+    processor, `check_seconds` of it for looking (ꟻLIP), in all sizes.
     """
 
     backend: str

@@ -18,7 +18,7 @@ from fediart.media.cloak.optimise import Plan, away_from, compressed, planned
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
-PLANS = {"light": Plan(8, 300), "standard": Plan(10, 400), "strong": Plan(12, 1300)}
+PLANS = {"light": Plan(10, 300), "standard": Plan(10, 300), "strong": Plan(12, 1300)}
 SEEN_SIDE = 384
 """Long side at which a trainer is supposed to see the picture, for the record."""
 
