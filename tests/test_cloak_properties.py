@@ -17,10 +17,11 @@ from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.backends import cloak_for
 from fediart.media.cloak.budget import busyness
 from fediart.media.cloak.encoders import Encoder
-from fediart.media.cloak.laying import luma, unit
+from fediart.media.cloak.laying import lay, luma, unit
 from fediart.media.cloak.optimise import Look, away_from
-from fediart.media.cloak.strengths import STRENGTHS
+from fediart.media.cloak.strengths import NEAR, STRENGTHS
 from fediart.media.cloak.textures import texture
+from fediart.media.cloak.visibility import prepare
 from tests.cloak_trial import seed
 from tests.pictures import KINDS
 from tests.tiny_encoder import tiny_encoder
@@ -89,6 +90,18 @@ def test_ribbons_and_stamps_are_cloaked_everywhere(
     change = np.abs(out.astype(int) - rgb).mean(-1)
     parts = [part.mean() for part in np.array_split(change, 4, axis=int(size[1] > size[0]))]
     assert min(parts) > 0.3 * max(parts)
+
+
+def test_a_direction_that_lies_on_white_paper_does_not_make_up_for_that_in_the_drawing() -> None:
+    """White takes half of a change and flat areas little: the search must not go on there while the drawing is ruined."""
+    rgb = np.full((768, 1024, 3), 255, np.uint8)
+    rgb[200:560, 300:720] = KINDS["painting"](420, 360, 1)
+    direction = texture(768, 1024, seed(2))
+    direction[200:560, 300:720] *= 0.3
+    out, laid = lay(rgb, unit(direction), seed(2), "standard", lambda _: None)
+    drawing = (slice(224, 536), slice(324, 696))
+    seen = float(prepare(rgb[drawing], NEAR).flip(out[drawing]).mean())
+    assert seen < 1.15 * STRENGTHS["standard"].flip, laid
 
 
 @pytest.mark.parametrize("kind", ["plain", "pooled"])
