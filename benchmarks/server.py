@@ -21,7 +21,9 @@ from sqlalchemy import Connection
 from benchmarks.load import procstat
 from fediart.config import load_config
 from fediart.domain.actors import Role
+from fediart.domain.cloaks import CloakStrength
 from fediart.instance import open_instance
+from fediart.studio.estimate_cloak import learn
 from fediart.studio.open_account import open_account
 from fediart.studio.sign_in import grant_token, sign_in
 
@@ -100,6 +102,8 @@ def make_place(
                 token = await grant_token(instance, name, "read write follow", "benchmarks")
                 session = await sign_in(instance, name, PASSWORD, "benchmarks") if sessions else ""
                 members[name] = Member(name, account.actor_id, token, session)
+            for strength in CloakStrength:
+                await learn(instance, strength, 1.0, 1.0)  # known already: no sample is cloaked beside what is measured
             if fill is not None:
                 await instance.storage.write(fill, members)
         return members
