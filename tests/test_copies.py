@@ -91,9 +91,10 @@ class Desk:
 
     def start(self, *arguments: Path | str, **more: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fediart", "cloak", *map(str, arguments)]
-        return subprocess.Popen(
-            command, cwd=ROOT, env=self.env, text=True, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # Where the tests run behind a shell's &, Ctrl-C is ignored, and so it would be in what they start.
+        unignored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        return subprocess.Popen(command, cwd=ROOT, env=self.env, text=True, **{**pipes, **unignored, **more})
 
     def cloak(self, *arguments: Path | str, **more: Any) -> Ran:
         """`fediart cloak … --out OUT --json`."""
