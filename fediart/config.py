@@ -54,7 +54,7 @@ class CloakSettings(msgspec.Struct, frozen=True, kw_only=True):
     fetch_encoders: bool = True
     encoders: list[str] = msgspec.field(default_factory=lambda: ["taesdxl", "taef1", "taew2_1", "taef2", "taesana"])
     threads: int = 1
-    memory_mb: int = 1_024
+    memory_mb: int = 2_048
 
 
 class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):

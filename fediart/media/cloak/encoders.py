@@ -267,6 +267,10 @@ class Encoder:
             self._sessions[which] = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         return self._sessions[which]
 
+    def rest(self) -> None:
+        """Give back what it holds to run; it is made again when it is needed."""
+        self._sessions.clear()
+
     def encode(self, picture: F) -> list[F]:
         """`(3, H, W)` of 0..1 → its taps `(channels, h, w)`, the latent last."""
         found = self._session("forward").run(None, {"picture": picture[None]})

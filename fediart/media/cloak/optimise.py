@@ -265,6 +265,8 @@ def away_from(
         total = np.zeros_like(change)
         for look in steps[at]:
             total += np.float32(look.weight) * looker.gradient(look, inside, quality)
+            if look.encoder.cost > LIGHT:
+                look.encoder.rest()  # several dear ones at once would not fit into the memory of one process
         length = FIRST + (LAST - FIRST) * at / max(1, len(steps) - 1)
         change = unit(change + np.float32(length * typical) * _evened(unit(total))) * np.float32(typical)
         _save(saved, at + 1, change)

@@ -90,4 +90,5 @@ def shifts_of(encoder: Encoder, plain: Pixels, cloaked: Pixels) -> dict[str, flo
             seen.append(encoder.encode(np.pad(compressed(small, quality), pads, mode="edge"))[-1])
         first, second = seen
         out[name] = round(float(np.linalg.norm(second - first) / max(float(np.linalg.norm(first)), 1e-9)), 3)
+    encoder.rest()
     return out
