@@ -189,6 +189,12 @@ def test_a_fraction_of_a_level_is_dithered_not_lost() -> None:
     assert float(out.mean()) == pytest.approx(128.3, abs=0.02)
 
 
+def test_a_change_of_whole_levels_is_never_one_more() -> None:
+    rgb = np.full((1, 1, 3), 217, np.uint8)
+    almost = np.full((1, 1), np.nextafter(np.float32(1), np.float32(0)), np.float32)
+    assert int(apply(rgb, np.full((1, 1), 3, np.float32), almost)[0, 0, 0]) == 220
+
+
 def test_on_a_flat_page_the_texture_is_what_was_drawn_and_no_steps_are_seen() -> None:
     rgb = np.full((480, 640, 3), 128, np.uint8)
     out, report = cloak(rgb)

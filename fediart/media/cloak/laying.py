@@ -132,6 +132,8 @@ def luma(rgb: Pixels) -> Plane:
 
 def apply(rgb: Pixels, change: Plane, dither: Plane) -> Pixels:
     """Add the same change (in levels) to red, green and blue; `dither` 0..1 decides how fractions are rounded."""
+    # So near to 1 that adding 255 would round it up, a fraction would be a level beyond the bounds.
+    dither = np.minimum(dither, np.float32(0.9998))
     return np.clip(np.floor(rgb + (change + dither)[..., None]), 0, 255).astype(np.uint8)
 
 
