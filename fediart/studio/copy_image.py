@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -30,6 +28,7 @@ from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.targets import PLATFORMS, target_for
 from fediart.storage import accounts, copies, images, jobs, works
 from fediart.studio.arrange_images import discard
+from fediart.studio.render_image import reporter
 
 log = structlog.get_logger("fediart.studio")
 
@@ -123,7 +122,7 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
             target=target_for(copy.platform, image.original_type),
         )
         try:
-            result = await render(request, _reporter(instance, copy_id))
+            result = await render(request, reporter(instance, _progress, copy_id))
             if result.report is None or result.report.version != as_published["version"]:
                 raise CloakFailed(OTHER_VERSION)
             if result.report.encoders != names:
@@ -143,22 +142,6 @@ async def give_up_copy(instance: Instance, copy_id: int) -> None:
 async def _fail(instance: Instance, copy_id: int, words: str) -> None:
     until = instance.clock() + KEPT_MS
     await instance.storage.write(copies.change_copy, copy_id, state=CopyState.FAILED, progress=0.0, problem=words, until=until)
-
-
-def _reporter(instance: Instance, copy_id: int) -> Callable[[float], None]:
-    """Progress goes into the row at most twice a second; a lost report changes nothing."""
-    loop = asyncio.get_running_loop()
-    last = 0.0
-
-    def report(share: float) -> None:
-        nonlocal last
-        if time.monotonic() - last < 0.5:
-            return
-        last = time.monotonic()
-        task = loop.create_task(instance.storage.write(_progress, copy_id, share))
-        task.add_done_callback(lambda done: done.exception())
-
-    return report
 
 
 def _progress(db: Connection, copy_id: int, share: float) -> None:

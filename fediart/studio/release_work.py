@@ -25,7 +25,7 @@ from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
-from fediart.studio.render_image import facts_of, put_files, request_of
+from fediart.studio.render_image import facts_of, put_files, reporter, request_of
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -43,7 +43,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     request = await asyncio.to_thread(request_of, instance, image, account, scratch, scratch=scratch)
     is_fresh = await asyncio.to_thread(_prepare_scratch, request)
     began = time.monotonic()
-    task = instance.renders[image_id] = asyncio.create_task(render(request, _reporter(instance, image_id)))
+    task = instance.renders[image_id] = asyncio.create_task(render(request, reporter(instance, _progress, image_id)))
     try:
         if not await instance.storage.read(_is_cloaking, image_id):
             task.cancel()  # it was stopped before anybody could see that it runs
@@ -123,22 +123,6 @@ async def give_up_release(instance: Instance, work_id: int) -> None:
     """The work goes back to being a draft."""
     words = "This work could not be published. The server's log says why; publish it again when that is mended."
     await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=words)
-
-
-def _reporter(instance: Instance, image_id: int) -> Any:
-    """Progress goes into the row at most twice a second; a lost report changes nothing."""
-    loop = asyncio.get_running_loop()
-    last = 0.0
-
-    def report(share: float) -> None:
-        nonlocal last
-        if time.monotonic() - last < 0.5:
-            return
-        last = time.monotonic()
-        task = loop.create_task(instance.storage.write(_progress, image_id, share))
-        task.add_done_callback(lambda done: done.exception())
-
-    return report
 
 
 def _progress(db: Connection, image_id: int, share: float) -> None:

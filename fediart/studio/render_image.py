@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod, CloakStrength
@@ -116,3 +118,19 @@ def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str
         "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
         "cloak_method": str(method) if method is not None else None,
     }
+
+
+def reporter(instance: Instance, act: Callable[[Connection, int, float], None], id_: int) -> Callable[[float], None]:
+    """Progress goes into a row by `act` at most twice a second; a lost report changes nothing."""
+    loop = asyncio.get_running_loop()
+    last = 0.0
+
+    def report(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last < 0.5:
+            return
+        last = time.monotonic()
+        task = loop.create_task(instance.storage.write(act, id_, share))
+        task.add_done_callback(lambda done: done.exception())
+
+    return report
