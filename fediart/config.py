@@ -10,7 +10,7 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -66,6 +66,76 @@ class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(ipaddress.ip_network(text) for text in self.allow_networks)
 
 
+AI_HASHTAGS = (
+    "aiart",
+    "aigenerated",
+    "aiartcommunity",
+    "aiartwork",
+    "midjourney",
+    "stablediffusion",
+    "novelai",
+    "dalle3",
+    "aiイラスト",
+    "ai生成",
+)
+"""What people put on AI-made pictures. Not generativeart (that is code), nor names that also mean other things."""
+
+
+class ReserveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    training: str = ""
+    ai_input: str = ""
+    search: str = ""
+    artist_may_change: bool = True
+    robots_list: str = "training+search"
+    embed_xmp: bool = True
+    c2pa: bool = False
+    rsl: bool = True
+    tdmrep: bool = True
+
+
+class EnforceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    block_user_agents: bool = True
+    rate_limit_anonymous: str = "120/min"
+    proof_of_work: str = "off"
+    extra_allowed_agents: list[str] = msgspec.field(default_factory=list)
+    extra_blocked_agents: list[str] = msgspec.field(default_factory=list)
+
+
+class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    declared: str = ""
+    generator: str = ""
+    assisted: str = ""
+    hint: str = ""
+    require_origin_statement: bool = False
+
+
+class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    declared: str = ""
+    self_label: str = ""
+    hashtag: str = ""
+    followed_override: bool = True
+    domains: dict[str, str] = msgspec.field(default_factory=dict)
+    actors: dict[str, str] = msgspec.field(default_factory=dict)
+    hashtags: list[str] = msgspec.field(default_factory=lambda: list(AI_HASHTAGS))
+
+
+class ReviewSettings(msgspec.Struct, frozen=True, kw_only=True):
+    appeal_days: int = 30
+    second_opinion: bool = True
+
+
+class AiPolicySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the first revision of the policy is made of (`domain/policy`); '' is as the preset says."""
+
+    preset: str = "human-art"
+    statement_url: str = "/ai-policy"
+    reserve: ReserveSettings = msgspec.field(default_factory=ReserveSettings)
+    enforce: EnforceSettings = msgspec.field(default_factory=EnforceSettings)
+    local: LocalSettings = msgspec.field(default_factory=LocalSettings)
+    remote: RemoteSettings = msgspec.field(default_factory=RemoteSettings)
+    review: ReviewSettings = msgspec.field(default_factory=ReviewSettings)
+
+
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
@@ -82,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     media: MediaSettings = msgspec.field(default_factory=MediaSettings)
     cloak: CloakSettings = msgspec.field(default_factory=CloakSettings)
     federation: FederationSettings = msgspec.field(default_factory=FederationSettings)
+    ai_policy: AiPolicySettings = msgspec.field(default_factory=AiPolicySettings)
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
 
@@ -106,13 +177,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def known_keys() -> dict[str, Any]:
-    """`section.key` → default, for every key."""
-    config = Config()
-    return {
-        f"{section}.{key}": getattr(getattr(config, section), key)
-        for section in Config.__struct_fields__
-        for key in getattr(config, section).__struct_fields__
-    }
+    """`section.key` or `section.part.key` → default, for every key."""
+    return dict(_keys(Config(), ""))
+
+
+def _keys(settings: msgspec.Struct, above: str) -> Iterator[tuple[str, Any]]:
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, msgspec.Struct):
+            yield from _keys(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def load_config(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Config:
@@ -136,19 +211,26 @@ def read_file(path: Path) -> dict[str, Any]:
 
 def _flat(document: dict[str, Any], where: str) -> dict[str, Any]:
     known = known_keys()
-    sections = {key.split(".")[0] for key in known}
     flat: dict[str, Any] = {}
-    for section, content in document.items():
-        if section not in sections:
-            raise ConfigError(f"{where}: there is no section [{section}].{_nearest(section, sections)}")
-        if not isinstance(content, dict):
-            raise ConfigError(f"{where}: {section} must be a section: [{section}]")
-        for key, value in content.items():
-            name = f"{section}.{key}"
-            if name not in known:
-                raise ConfigError(f"{where}: there is no key {name}.{_nearest(name, set(known))}")
-            flat[name] = value
+    _flatten(document, "", where, known, {key.rpartition(".")[0] for key in known}, flat)
     return flat
+
+
+def _flatten(
+    table: dict[str, Any], above: str, where: str, known: dict[str, Any], sections: set[str], flat: dict[str, Any]
+) -> None:
+    for key, value in table.items():
+        name = f"{above}{key}"
+        if name in known:
+            flat[name] = value
+        elif name in sections:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {name} must be a section: [{name}]")
+            _flatten(value, f"{name}.", where, known, sections, flat)
+        elif above and not isinstance(value, dict):
+            raise ConfigError(f"{where}: there is no key {name}.{_nearest(name, set(known))}")
+        else:
+            raise ConfigError(f"{where}: there is no section [{name}].{_nearest(name, sections)}")
 
 
 def _nearest(name: str, known: set[str]) -> str:
@@ -162,7 +244,7 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
     for variable, text in env.items():
         if not variable.startswith(PREFIX) or "__" not in variable:
             continue
-        name = variable.removeprefix(PREFIX).lower().replace("__", ".", 1)
+        name = variable.removeprefix(PREFIX).lower().replace("__", ".")
         if name not in known:
             raise ConfigError(f"{variable}: there is no key {name}.{_nearest(name, set(known))}")
         found[name] = text if isinstance(known[name], str) else _parsed(variable, text)
@@ -177,12 +259,15 @@ def _parsed(variable: str, text: str) -> Any:
 
 
 def _checked(values: Mapping[str, Any]) -> Config:
-    nested: dict[str, dict[str, Any]] = {}
+    nested: dict[str, Any] = {}
     for name, value in values.items():
-        section, key = name.split(".", 1)
-        expected = get_type_hints(type(getattr(Config(), section)))[key]
+        *sections, key = name.split(".")
+        settings: msgspec.Struct = Config()
+        place = nested
+        for section in sections:
+            settings, place = getattr(settings, section), place.setdefault(section, {})
         try:
-            nested.setdefault(section, {})[key] = msgspec.convert(value, expected)
+            place[key] = msgspec.convert(value, get_type_hints(type(settings))[key])
         except msgspec.ValidationError as problem:
             raise ConfigError(f"{name}: {problem}.") from None
     config = msgspec.convert(nested, Config)

@@ -24,6 +24,8 @@ from fediart.activitypub.signatures.sign import sign_request
 from fediart.clock import Clock, system_clock
 from fediart.config import Config
 from fediart.domain.actors import Actor
+from fediart.domain.first_policy import first_policy
+from fediart.domain.policy import AiPolicy
 from fediart.errors import ConfigError, TooMany
 from fediart.ids import new_id
 from fediart.media.cloak.catalogue import check_names
@@ -35,7 +37,7 @@ from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.signers import Signers
-from fediart.storage import actors, images, leases, settings
+from fediart.storage import actors, images, leases, policies, settings
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
 from fediart.storage.tables import deliveries, jobs
@@ -84,6 +86,8 @@ class Instance:
     session_key: bytes
     instance_actor: Actor
     instance_key_pem: str
+    policy: AiPolicy
+    """The revision that holds. Whoever adopts another one puts it here."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
     """One for each crew of the runner of jobs."""
     hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
@@ -182,6 +186,13 @@ async def _instance_actor(storage: Storage, identifiers: Identifiers, now: int) 
     return actor, key[1]
 
 
+async def _policy(storage: Storage, config: Config, now: int) -> AiPolicy:
+    """The one that holds; at the first start, of the settings."""
+    first = first_policy(config.ai_policy)
+    held = await storage.read(policies.current_policy)
+    return held if held is not None else await storage.write(policies.add_policy, first, now, None)
+
+
 def _check_address(known: str | None, identifiers: Identifiers) -> None:
     """The address is part of every id we ever gave out: it cannot change once there is an account."""
     if known is not None and known != identifiers.base_url:
@@ -211,6 +222,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             user_agent=f"fediart/{__version__} (+{config.base_url})",
         )
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
+        policy = await _policy(storage, config, clock())
         yield Instance(
             config=config,
             data=data,
@@ -224,6 +236,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             session_key=read_secret(data),
             instance_actor=instance_actor,
             instance_key_pem=pem,
+            policy=policy,
         )
     finally:
         if client is not None:

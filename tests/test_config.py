@@ -32,7 +32,7 @@ def _example() -> dict[str, tuple[str, str]]:
     section = ""
     words: list[str] = []
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if match := re.fullmatch(r"\[(\w+)\]", line):
+        if match := re.fullmatch(r"\[([\w.]+)\]", line):
             section, words = match[1], []
         elif match := re.fullmatch(r"# (\w+) = (.*)", line):
             name = f"{section}.{match[1]}"
@@ -194,14 +194,26 @@ def test_every_key_can_be_given_in_the_environment() -> None:
         "instance.url": "https://art.example", "instance.account_domain": "example", "log.level": "debug", "log.format": "json",
         "cloak.strength": "strong", "server.trusted_proxies": ["10.0.0.0/8"], "federation.allow_networks": ["10.0.0.0/8"],
         "limits.enabled": False, "federation.allow_http": True, "cloak.fetch_encoders": False, "cloak.encoders": ["taesd"],
-        "cloak.memory_mb": 700,
+        "cloak.memory_mb": 700, "ai_policy.reserve.artist_may_change": False, "ai_policy.reserve.embed_xmp": False,
+        "ai_policy.reserve.c2pa": True, "ai_policy.reserve.rsl": False, "ai_policy.reserve.tdmrep": False,
+        "ai_policy.enforce.block_user_agents": False, "ai_policy.enforce.extra_allowed_agents": ["A"],
+        "ai_policy.enforce.extra_blocked_agents": ["B"], "ai_policy.local.require_origin_statement": True,
+        "ai_policy.remote.followed_override": False, "ai_policy.remote.domains": {"x": "label"},
+        "ai_policy.remote.actors": {"y": "label"}, "ai_policy.remote.hashtags": ["z"], "ai_policy.review.second_opinion": False,
     }  # fmt: skip
     for name, default in known_keys().items():
         value = values.get(name, "x" if isinstance(default, str) else 7)
-        text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-        section, key = name.split(".")
-        config = load_config(None, {f"FEDIART_{section.upper()}__{key.upper()}": text})
-        assert getattr(getattr(config, section), key) == value != default, name
+        text = (
+            value
+            if isinstance(value, str)
+            else str(value).lower()
+            if isinstance(value, bool)
+            else str(value).replace(": ", " = ")
+        )
+        config: Any = load_config(None, {f"FEDIART_{name.upper().replace('.', '__')}": text})
+        for part in name.split("."):
+            config = getattr(config, part)
+        assert config == value != default, name
 
 
 @pytest.mark.parametrize(

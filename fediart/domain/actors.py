@@ -68,6 +68,14 @@ class Account:
     """Of new pictures; '' as the server's settings say."""
     ask_if_weak: bool = True
     """Hold a work back, and ask, when a picture of it takes only a weak cloak."""
+    reservation: str | None = None
+    """What is reserved for all of this artist's works (`domain/reservations`, JSON); None: nothing was said."""
+    licence: str = ""
+    licence_text: str = ""
+    tell_cloaked: bool = True
+    """May other servers be told that a picture is cloaked?"""
+    ai_view: str = ""
+    """How AI-made posts of others are shown to this person: '' as the policy says, else a stricter action."""
 
 
 def username_problem(username: str) -> str | None:

@@ -37,6 +37,7 @@ class Image:
     `cloak_strength`: light, standard or strong; '' in what came before there was a choice: as the server's settings say.
     `weak_accepted`: its artist knows, or does not want to be asked, should it take only a weak cloak.
     `cloak_method`: by which it was cloaked (`domain/cloaks`), to be asked for; None: not at all, or not yet.
+    `origin`: what its file said of how it was made (`domain/origin`, JSON). `reservation`: what came with another server's.
     """
 
     id: int
@@ -67,6 +68,8 @@ class Image:
     cloak_strength: str
     weak_accepted: bool
     cloak_method: str | None
+    origin: str | None
+    reservation: str | None
 
     @property
     def chosen(self) -> CloakStrength | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fediart.domain.actors import Actor
+from fediart.domain.declarations import Declaration
 from fediart.domain.images import ShownImage
 
 MAX_TEXT = 5000
@@ -43,7 +44,11 @@ STEPS: dict[WorkState, frozenset[WorkState]] = {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`content` is sanitised HTML; `source` what a local artist typed. Times in ms since 1970."""
+    """`content` is sanitised HTML; `source` what a local artist typed. Times in ms since 1970.
+
+    `reservation`: its artist's own for this one (`domain/reservations`, JSON). `self_label`: what its author's server said of
+    it. `verdict_*`: what the policy says of another server's work (`policy.PostVerdict`); `moderated`: what a moderator does.
+    """
 
     id: int
     uri: str
@@ -65,6 +70,15 @@ class Work:
     likes: int
     boosts: int
     replies: int
+    declaration: Declaration = Declaration.NONE
+    reservation: str | None = None
+    licence: str = ""
+    licence_text: str = ""
+    self_label: str = ""
+    verdict_action: str = ""
+    verdict_rule: str = ""
+    verdict_label: str = ""
+    moderated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fediart.instance import Instance
+from fediart.office.adopt_policy import REJUDGE
+from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.copy_image import give_up_copy, make_copy
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
@@ -48,6 +50,7 @@ KINDS: dict[str, Kind] = {
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
+    REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
     # Old works wait for new ones: whoever uploads now sits before the screen.
     RECLOAK: Kind(_of(redo_step, "redo_id"), 1, 1, 60_000, 4, _of(give_up_step, "redo_id"), after=("cloak", "release")),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, func, literal, select, union_all
 
+from fediart.domain.declarations import Declaration
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
 from fediart.storage.images import images_of_works
@@ -16,13 +17,16 @@ from fediart.storage.visible import visible_to, visible_to_bound
 WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
 
 
-_STATE, _VISIBILITY = (tuple(Work.__dataclass_fields__).index(name) for name in ("state", "visibility"))
+_STATE, _VISIBILITY, _DECLARATION = (
+    tuple(Work.__dataclass_fields__).index(name) for name in ("state", "visibility", "declaration")
+)
 
 
 def work_from(row: Row[Any]) -> Work:
     """Of a row of WORK_COLUMNS."""
     values = list(row)
     values[_STATE], values[_VISIBILITY] = WorkState(values[_STATE]), Visibility(values[_VISIBILITY])
+    values[_DECLARATION] = Declaration(values[_DECLARATION])
     return Work(*values)
 
 

@@ -90,6 +90,13 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("cloak_strength", String(16), nullable=False, server_default=""),
     Column("ask_if_weak", Boolean, nullable=False, server_default=text("true")),
+    # What this artist reserves (`domain/reservations` as JSON); NULL: nothing was said, the instance's default holds.
+    Column("reservation", Text),
+    Column("licence", String(24), nullable=False, server_default=""),
+    Column("licence_text", Text, nullable=False, server_default=""),
+    Column("tell_cloaked", Boolean, nullable=False, server_default=text("true")),
+    # How AI-made posts of others are shown to this person, where stricter than the policy: '' or a RemoteAction.
+    Column("ai_view", String(16), nullable=False, server_default=""),
 )
 
 sessions = Table(
@@ -137,6 +144,18 @@ works = Table(
     Column("likes", Integer, nullable=False, server_default="0"),
     Column("boosts", Integer, nullable=False, server_default="0"),
     Column("replies", Integer, nullable=False, server_default="0"),
+    # How its artist says it was made (`domain/declarations`), and what she reserves for this one; NULL: as for all of hers.
+    Column("declaration", String(16), nullable=False, server_default=""),
+    Column("reservation", Text),
+    Column("licence", String(24), nullable=False, server_default=""),
+    Column("licence_text", Text, nullable=False, server_default=""),
+    # What its author's server said of it: '' or one of `declarations.LABELS`.
+    Column("self_label", String(24), nullable=False, server_default=""),
+    # What the policy says of it (`policy.PostVerdict`), and a moderator's word, which beats it.
+    Column("verdict_action", String(16), nullable=False, server_default=""),
+    Column("verdict_rule", String(16), nullable=False, server_default=""),
+    Column("verdict_label", Text, nullable=False, server_default=""),
+    Column("moderated", String(16)),
 )
 Index("ix_works_actor_id_id", works.c.actor_id, works.c.id)
 Index("ix_works_in_reply_to_id", works.c.in_reply_to_id)
@@ -206,6 +225,10 @@ images = Table(
     Column("cloak_strength", String(16), nullable=False, server_default=""),
     Column("weak_accepted", Boolean, nullable=False, server_default=text("false")),
     Column("cloak_method", Text),
+    # What the file said of how it was made (`domain/origin` as JSON); NULL: it was not read.
+    Column("origin", Text),
+    # Of another server's picture: what its origin reserves, as it came with the file.
+    Column("reservation", Text),
 )
 
 renditions = Table(
@@ -435,4 +458,97 @@ hosts = Table(
     Column("retry_at", BigInteger, nullable=False, server_default="0"),
     Column("heard_at", BigInteger),
     Column("software", Text),
+)
+
+# The AI-art policy. A revision is never edited: the one with the largest number holds.
+policies = Table(
+    "policies",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    Column("adopted_at", BigInteger, nullable=False),
+    Column("adopted_by", BigInteger),
+)
+
+# Files that a moderator looked at and let pass: no rule fires for them again.
+cleared_files = Table(
+    "cleared_files",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("cleared_at", BigInteger, nullable=False),
+    Column("cleared_by", BigInteger),
+)
+
+# What somebody complains of. `uri`: the Flag's, of another server's report. `state`: open, closed.
+reports = Table(
+    "reports",
+    metadata,
+    _id(),
+    Column("reporter_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("category", String(16), nullable=False),
+    Column("comment", Text, nullable=False, server_default=""),
+    Column("uri", Text, unique=True),
+    Column("forwarded", Boolean, nullable=False, server_default=text("false")),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("closed_by", BigInteger),
+)
+Index("ix_reports_state_id", reports.c.state, reports.c.id)
+
+report_works = Table(
+    "report_works",
+    metadata,
+    Column("report_id", BigInteger, ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("work_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+# What a moderator decides. `kind`: held, appeal, report. `state`: open, asked (for proof), decided.
+# `decision`: cleared, labelled, removed, upheld. `earlier_id`: the decision that this one looks at again.
+reviews = Table(
+    "reviews",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("work_id", BigInteger, index=True),
+    Column("report_id", BigInteger),
+    Column("rule", String(16), nullable=False, server_default=""),
+    Column("evidence", Text, nullable=False, server_default=""),
+    Column("words", Text, nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("decision", String(16), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", BigInteger),
+    Column("earlier_id", BigInteger),
+)
+Index("ix_reviews_state_id", reviews.c.state, reviews.c.id)
+
+# What an artist shows to moderators only: layers, process pictures. Deleted once it is decided.
+review_files = Table(
+    "review_files",
+    metadata,
+    _id(),
+    Column("review_id", BigInteger, ForeignKey("reviews.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("vault_key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+)
+
+# Who did what that concerns others, in words. `account_id` NULL: from the shell, or the server itself.
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("account_id", BigInteger),
+    Column("verb", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("at", BigInteger, nullable=False),
 )
