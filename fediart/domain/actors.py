@@ -13,8 +13,23 @@ RESERVED = frozenset({"actor", "instance", "admin", "root", "administrator", "su
 
 
 class Role(StrEnum):
+    """What an account may do here, besides showing its own works.
+
+    A moderator decides on works and people; an admin also on the server's policy; the owner also on who is what.
+    """
+
     OWNER = "owner"
+    ADMIN = "admin"
+    MODERATOR = "moderator"
     ARTIST = "artist"
+
+    @property
+    def may_moderate(self) -> bool:
+        return self != Role.ARTIST
+
+    @property
+    def may_administer(self) -> bool:
+        return self in (Role.OWNER, Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)

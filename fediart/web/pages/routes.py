@@ -9,6 +9,7 @@ from starlette.routing import Route
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
 from fediart.web.pages import composer, copies, door, people, record, settings, works
+from fediart.web.pages.admin import door as admin_door
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -56,6 +57,7 @@ def page_routes() -> list[Route]:
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
+        Route("/admin", admin_door.front),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),

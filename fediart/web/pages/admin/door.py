@@ -1,0 +1,33 @@
+"""Who may come in where the server is looked after, and the first page there."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fediart.domain.actors import Account
+from fediart.errors import NotFound
+from fediart.web.pages.forms import member
+from fediart.web.render import render
+
+
+async def moderator(request: Request) -> Account:
+    """The signed-in account, if it may moderate. Others are not told that there is such a page."""
+    account = await member(request)
+    if not account.role.may_moderate:
+        raise NotFound("There is nothing here.")
+    return account
+
+
+async def admin(request: Request) -> Account:
+    """The signed-in account, if it may administer."""
+    account = await member(request)
+    if not account.role.may_administer:
+        raise NotFound("There is nothing here.")
+    return account
+
+
+async def front(request: Request) -> Response:
+    """The pages there are for this person."""
+    await moderator(request)
+    return await render(request, "admin/front.html")
