@@ -43,7 +43,10 @@ async def signer_of(
         return known
     fresh = await _fresh_owner(instance, read.key_id)
     if fresh is None:
-        return None
+        # Others may have fetched it while this one looked into the database.
+        fresh = instance.signers.get(read.key_id)
+        if fresh is None or fresh is known:
+            return None
     verdict = check_signature(read, fresh.public_key_pem)
     if isinstance(verdict, Refused):
         return verdict
