@@ -44,7 +44,7 @@ JPEGS = (None, None, 75, 88)
 LIGHT = 100.0
 """An encoder up to this cost (thousands of multiplications a pixel) looks in every step; others take turns."""
 
-TILE_LIGHT, TILE_HEAVY = 640, 320
+TILE_LIGHT, TILE_HEAVY = 640, 256
 """Sides of the tiles that encoders get, which bounds memory. An encoder that pools sees each as a picture of its own:
 trainers crop, too."""
 
@@ -228,9 +228,12 @@ class _Looker:
         key = look.encoder.name, look.scale, quality, rows.start, columns.start
         if key not in self._aims:
             found = look.encoder.encode(np.ascontiguousarray(still[:, rows, columns]))
-            # Those that do not count need no values, only their shape.
-            kept = [tap if len(found) - at <= TAPS else np.zeros_like(tap) for at, tap in enumerate(found)]
-            self._aims[key] = [tap.astype(np.float16) for tap in kept]
+            # Those that do not count need no values, only their shape: the largest one is one of them.
+            nothing = np.float16(0)
+            self._aims[key] = [
+                tap.astype(np.float16) if len(found) - at <= TAPS else np.broadcast_to(nothing, tap.shape)
+                for at, tap in enumerate(found)
+            ]
         return [tap.astype(np.float32) for tap in self._aims[key]]
 
 
