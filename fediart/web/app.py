@@ -55,4 +55,5 @@ def create_app(instance: Instance) -> ASGIApp:
     app.state.password_limits = PasswordLimits()
     app.state.repeats = Repeats()
     app.router.redirect_slashes = False
-    return InboxFirst(Shield(_Preflight(app), instance), instance)
+    app.state.whole = whole = InboxFirst(Shield(_Preflight(app), instance), instance)
+    return whole

@@ -11,6 +11,7 @@ from fediart.studio.compare_image import KINDS
 from fediart.web.pages import composer, copies, door, people, record, settings, works
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import policy as admin_policy
+from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -60,6 +61,7 @@ def page_routes() -> list[Route]:
         Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/admin", admin_door.front),
         Route("/admin/policy", admin_policy.policy, methods=both),
+        Route("/admin/policy/check", admin_signals.check, methods=["POST"]),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),
