@@ -155,15 +155,18 @@ def srgb_profile() -> bytes:
     return made[:24] + bytes.fromhex("07e8 0001 0001 0000 0000 0000") + made[36:]
 
 
-def encode(picture: Any, quality: int = 92, most: int | None = None) -> bytes:
-    """JPEG, sRGB, without anything but pixels and the colour profile. `most` bytes: else what other servers keep."""
+def encode(picture: Any, quality: int = 92, most: int | None = None, packet: bytes | None = None) -> bytes:
+    """JPEG, sRGB, with nothing but pixels, the colour profile and our XMP packet. `most` bytes: else what other servers keep."""
     from PIL import ImageFile
+
+    from fediart.media.xmp import saved_with
 
     # A progressive JPEG must fit into Pillow's buffer whole; its own guess, a byte a pixel, is too small for dense paint.
     ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 3 * picture.width * picture.height)
+    more = {"icc_profile": srgb_profile(), **saved_with("image/jpeg", packet)}
     while True:
         out = io.BytesIO()
-        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
+        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, **more)
         if out.tell() <= (most or MAX_BYTES) or quality <= 50:
             return out.getvalue()
         quality -= 8
@@ -220,20 +223,31 @@ def cloaked(
 QUALITY = {"public": 92, "large": 90, "preview": 85}
 
 
-def encode_as(picture: Any, target: Order) -> bytes:
+def packet_of(order: Order) -> bytes | None:
+    """The XMP packet that every file of this order carries: the artist's rights, where they were named."""
+    from fediart.domain.rights import Rights
+    from fediart.media.xmp import build_packet
+
+    return build_packet(Rights(**order["rights"])) if order.get("rights") is not None else None
+
+
+def encode_as(picture: Any, target: Order, packet: bytes | None = None) -> bytes:
     """The file that a target asks for; the same picture gives the same bytes."""
+    from fediart.media.xmp import saved_with
+
     if target["media_type"] == "image/jpeg":
-        return encode(picture, target["quality"], target["bytes"] or sys.maxsize)
+        return encode(picture, target["quality"], target["bytes"] or sys.maxsize, packet)
     out = io.BytesIO()
+    more = {"icc_profile": srgb_profile(), **saved_with(target["media_type"], packet)}
     if target["media_type"] == "image/png":
-        picture.save(out, "PNG", compress_level=6, icc_profile=srgb_profile())
+        picture.save(out, "PNG", compress_level=6, **more)
     else:
-        picture.save(out, "WEBP", quality=target["quality"], method=4, icc_profile=srgb_profile())
+        picture.save(out, "WEBP", quality=target["quality"], method=4, **more)
     return out.getvalue()
 
 
-def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
-    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality))
+def written(picture: Any, folder: Path, kind: str, quality: int = 92, packet: bytes | None = None) -> dict[str, Any]:
+    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality, packet=packet))
 
 
 def _put(picture: Any, folder: Path, kind: str, media_type: str, data: bytes) -> dict[str, Any]:
@@ -273,7 +287,8 @@ def render(order: Order) -> dict[str, Any]:
         made, report = cloaked([sizes[kind] for kind in in_order], path, order)
         sizes = dict(zip(in_order, made, strict=True))
     say(progress=0.9)
-    renditions = [written(shown, folder, kind, QUALITY[kind]) for kind, shown in sizes.items()]
+    packet = packet_of(order)
+    renditions = [written(shown, folder, kind, QUALITY[kind], packet) for kind, shown in sizes.items()]
     import numpy as np  # not before decoding, which needs all the memory that there is
     from PIL import Image
 
@@ -298,7 +313,7 @@ def _copy(public: Any, path: Path, folder: Path, order: Order) -> dict[str, Any]
     if order["cloak"]:
         (picture,), report = cloaked([picture], path, order, public)
     say(progress=0.9)
-    made = _put(picture, folder, "copy", target["media_type"], encode_as(picture, target))
+    made = _put(picture, folder, "copy", target["media_type"], encode_as(picture, target, packet_of(order)))
     return {"renditions": [made], "blurhash": "", "report": report, "width": picture.width, "height": picture.height}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fediart
+from fediart.domain.rights import Rights
 from fediart.errors import BadPicture, CloakFailed, Unavailable
 from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
@@ -35,6 +36,7 @@ class RenderRequest:
     the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
     With a `target` that is one file of kind copy, of the target's size, into which the public copy's own direction is laid.
     Whoever averages the two, brought to one size, gets the cloak again, not the picture.
+    `rights` are written into every file, as XMP.
     """
 
     original_path: Path
@@ -51,6 +53,7 @@ class RenderRequest:
     encoders: tuple[tuple[str, Path], ...] = ()
     patient: bool = False
     target: Target | None = None
+    rights: Rights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def order_of(request: RenderRequest) -> dict[str, Any]:
         "scratch": str(request.scratch.absolute()) if request.scratch is not None else None,
         "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
         "target": asdict(request.target) if request.target is not None else None,
+        "rights": asdict(request.rights) if request.rights is not None else None,
     }
 
 
