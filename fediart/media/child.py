@@ -22,6 +22,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fediart.domain.origin import Origin, Signal
+from fediart.media.origin.read import read_origin, with_more
+from fediart.media.origin.stealth import hidden_settings
+
 MEMORY = 1 << 30
 """Of address space, where the order names no other."""
 
@@ -76,8 +80,11 @@ def say(**message: Any) -> None:
     sys.stdout.flush()
 
 
-def decode(path: Path, pixels: int, target: Order | None = None) -> Any:
-    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be."""
+def decode(path: Path, pixels: int, target: Order | None = None, look: Callable[[Any], None] | None = None) -> Any:
+    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be.
+
+    `look` sees it as it was stored.
+    """
     from PIL import Image, ImageCms, ImageOps
 
     from fediart.media.intake import FORMATS
@@ -88,6 +95,8 @@ def decode(path: Path, pixels: int, target: Order | None = None) -> Any:
         goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)
         opened.draft(None, goal)  # a JPEG of twice the goal or more is decoded at half its size; else nothing happens
         opened.load()
+        if look is not None:
+            look(opened)
         profile = opened.info.get("icc_profile")
         # Made smaller before anything else is done to it: fifty megapixels are copied as seldom as can be.
         picture = ImageOps.exif_transpose(_resized(_plain(opened), goal))
@@ -270,7 +279,8 @@ def render(order: Order) -> dict[str, Any]:
     """All renditions of one picture, or the one that a target asks for. Everything that is written is made from cloaked pixels,
     each size cloaked at its own."""
     path, folder = Path(order["original"]), Path(order["out"])
-    picture = fitted(decode(path, order["pixels"]), order["purpose"])
+    origin, hidden = _origin(path, order), []
+    picture = fitted(decode(path, order["pixels"], look=lambda opened: hidden.extend(_hidden(opened, order))), order["purpose"])
     say(progress=0.1)
     if order.get("target") is not None:
         return _copy(picture, path, folder, order)
@@ -302,7 +312,17 @@ def render(order: Order) -> dict[str, Any]:
         "report": report,
         "width": width,
         "height": height,
+        "origin": asdict(with_more(origin, hidden)) if origin is not None else None,
     }
+
+
+def _origin(path: Path, order: Order) -> Origin | None:
+    """What the file says of how it was made, where that was asked for."""
+    return read_origin(path) if order.get("reads_origin") else None
+
+
+def _hidden(opened: Any, order: Order) -> list[Signal]:
+    return hidden_settings(opened) if order.get("reads_origin") else []
 
 
 def _copy(public: Any, path: Path, folder: Path, order: Order) -> dict[str, Any]:

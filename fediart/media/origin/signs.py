@@ -156,10 +156,10 @@ def of_object(held: dict[str, Any], where: str, key: str = "", depth: int = 0) -
         return
     if "AIGC" in held:
         yield from of_aigc(held["AIGC"] if isinstance(held["AIGC"], str) else json.dumps(held["AIGC"]), _within(where))
-    keys = {_snake(name) for name in held}
+    keys = {_snake(name) for name in list(held)[:256]}
     maker = next((source for source, marks in _MAKERS if keys & set(marks)), "")
-    if is_settings(keys):
-        yield of_settings(where, _by_key(key) or maker or "json")
+    if is_settings(keys) or maker == "swarmui":
+        yield of_settings(where, _BY_KEY.get(key) or maker or "json")
         return
     if maker == "easydiffusion":
         yield Signal(Level.HINT, maker, f"{where} names a model of Easy Diffusion, and no settings.")
@@ -169,26 +169,17 @@ def of_object(held: dict[str, Any], where: str, key: str = "", depth: int = 0) -
         # A workflow beside a prompt is what was open in the editor; the prompt is what was run.
         if name == "workflow" and "prompt" in held:
             continue
-        inner = maker if name in ("sui_image_params",) else ""
         if isinstance(value, dict):
-            yield from _renamed(of_object(value, where, key or inner, depth + 1), inner)
+            yield from of_object(value, where, key, depth + 1)
         elif isinstance(value, str) and len(value) > 20:
             yield from of_text(value, where, key, depth + 1)
-
-
-def _renamed(signals: Iterator[Signal], source: str) -> Iterator[Signal]:
-    for signal in signals:
-        yield Signal(signal.level, source, signal.evidence) if source else signal
 
 
 def _within(where: str) -> str:
     return where[:1].lower() + where[1:]
 
 
-def _by_key(key: str) -> str:
-    return {"invokeai_metadata": "invokeai", "sd-metadata": "invokeai", "sui_image_params": "swarmui", "swarmui": "swarmui"}.get(
-        key, ""
-    )
+_BY_KEY = {"invokeai_metadata": "invokeai", "sd-metadata": "invokeai"}
 
 
 def is_settings(keys: set[str]) -> bool:
