@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fediart.domain.origin import Origin, Signal
+from fediart.media.lean_png import opened_lean
 from fediart.media.origin.read import read_origin, with_more
 from fediart.media.origin.stealth import hidden_settings
 
@@ -89,7 +90,7 @@ def decode(path: Path, pixels: int, target: Order | None = None, look: Callable[
 
     from fediart.media.intake import FORMATS
 
-    with Image.open(path, formats=tuple(FORMATS)) as opened:
+    with opened_lean(path) as file, Image.open(file, formats=tuple(FORMATS)) as opened:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
         goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)

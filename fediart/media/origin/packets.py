@@ -46,10 +46,10 @@ def properties(packet: bytes, allowance: Allowance) -> Iterator[tuple[str, str]]
     prefixes: dict[str, str] = {}  # of the whole packet: writers of XMP do not give a prefix two meanings
     path: list[str] = []
     words: list[str] = []
-    at = 0
+    at, depth = 0, -1
     while (start := text.find("<", at)) >= 0:
         allowance.tick()
-        if _is_property(path):
+        if depth == 1:
             words.append(_unescaped(text[at:start]))
         found = _skipped(text, start)
         if found is not None:
@@ -61,9 +61,10 @@ def properties(packet: bytes, allowance: Allowance) -> Iterator[tuple[str, str]]
             at = text.find(">", start) + 1
             if not path or at == 0:
                 return
-            if _is_property(path) and len(path) == path.index("rdf:Description") + 2:
-                yield path[-1], "".join(words).strip()
-            path.pop()
+            is_end, name = depth == 1, path.pop()
+            depth = _depth(path)
+            if is_end and depth == 0:
+                yield name, "".join(words).strip()
         else:
             tag, end = _TAG.match(text, start + 1), None
             if tag is not None and len(path) < MAX_DEPTH:
@@ -73,29 +74,31 @@ def properties(packet: bytes, allowance: Allowance) -> Iterator[tuple[str, str]]
                 return
             name, at = _name(tag[0], prefixes), end.end()
             path.append(name)
-            if _is_description(path):
+            before, depth = depth, _depth(path)
+            if depth == 0:
                 yield from attributes
-            elif _is_description(path[:-1]):
+            elif before == 0:
                 words = [value for attribute, value in attributes if attribute == "rdf:resource"]
                 if end[1]:
                     yield name, "".join(words)
             if end[1]:
                 path.pop()
+                depth = before
 
 
-def _is_description(path: list[str]) -> bool:
-    return path[-2:] == ["rdf:RDF", "rdf:Description"] and path.count("rdf:Description") == 1
+_DESCRIPTION = ["rdf:RDF", "rdf:Description"]
+_LISTS = {"rdf:Alt", "rdf:Bag", "rdf:Seq", "rdf:li"}
 
 
-def _is_property(path: list[str]) -> bool:
-    """Are we inside a property's own text, or in its list of texts?"""
-    if "rdf:Description" not in path:
-        return False
-    place = path.index("rdf:Description")
-    inner = path[place + 2 :]
-    return (
-        _is_description(path[: place + 1]) and len(path) > place + 1 and set(inner) <= {"rdf:Alt", "rdf:Bag", "rdf:Seq", "rdf:li"}
-    )
+def _depth(path: list[str]) -> int:
+    """How far below the picture's own description a path leads: 0 is that itself, 1 a property's text or its list of texts.
+
+    -1: somewhere else.
+    """
+    place = 2 if path[2:3] == ["rdf:Description"] else 1
+    if path[place - 1 : place + 1] != _DESCRIPTION:
+        return -1
+    return min(1, len(path) - place - 1) if len(path) < place + 3 or _LISTS.issuperset(path[place + 2 :]) else -1
 
 
 def _skipped(text: str, start: int) -> tuple[int, str] | None:
