@@ -24,6 +24,7 @@ from typing import Any
 
 from fediart.domain.origin import Origin, Signal
 from fediart.media.lean_png import opened_lean
+from fediart.media.origin.credentials import with_credentials
 from fediart.media.origin.read import read_origin, with_more
 from fediart.media.origin.stealth import hidden_settings
 
@@ -59,15 +60,15 @@ def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
     os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
-        _limit(what, most, grace)
+        lower_limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
     with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
-        _limit(resource.RLIMIT_AS, memory)
+        lower_limit(resource.RLIMIT_AS, memory)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on cloaking
 
 
-def _limit(what: int, most: int, grace: int = 0) -> None:
+def lower_limit(what: int, most: int, grace: int = 0) -> None:
     """Lower a limit of this process. One that is lower already (ulimit, a container) stays: it may not be raised."""
     import resource
 
@@ -319,7 +320,9 @@ def render(order: Order) -> dict[str, Any]:
 
 def _origin(path: Path, order: Order) -> Origin | None:
     """What the file says of how it was made, where that was asked for."""
-    return read_origin(path) if order.get("reads_origin") else None
+    if not order.get("reads_origin"):
+        return None
+    return with_credentials(path, read_origin(path), Path(order["trust"]) if order.get("trust") else None)
 
 
 def _hidden(opened: Any, order: Order) -> list[Signal]:

@@ -17,10 +17,14 @@ from fediart.errors import BadInput, NotFound
 from fediart.ids import new_id
 from fediart.instance import Instance
 from fediart.media.intake import IntakeLimits, check_header
+from fediart.media.origin.allowance import OriginLimits
 from fediart.media.origin.read import read_origin
 from fediart.storage import accounts, images, jobs, works
 
 MAX_ALT = 10_000
+
+AT_ONCE = OriginLimits(seconds=0.1)
+"""For reading what a file says of its origin while its sender waits, in a thread beside all others."""
 
 
 async def add_image(
@@ -75,7 +79,7 @@ async def add_image(
 
 
 def _into_vault(instance: Instance, upload: Path) -> tuple[Origin, int, str]:
-    return read_origin(upload), upload.stat().st_size, instance.vault.put(upload)
+    return read_origin(upload, limits=AT_ONCE), upload.stat().st_size, instance.vault.put(upload)
 
 
 def _insert(db: Connection, values: dict[str, Any], now: int) -> None:

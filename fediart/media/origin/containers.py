@@ -46,10 +46,15 @@ class Source:
 def pieces(source: Source, allowance: Allowance) -> Iterator[Piece]:
     """All metadata of a file whose kind its first bytes tell. Raises Spent."""
     head = source.at(0, 32)
-    for begins, walk in _WALKS:
+    for _, begins, walk in _WALKS:
         if begins.match(head):
             yield from walk(source, allowance)
             return
+
+
+def media_type(head: bytes) -> str:
+    """By a file's first 32 bytes; '' where it is none of these."""
+    return next((kind for kind, begins, _ in _WALKS if begins.match(head)), "")
 
 
 def _png(source: Source, allowance: Allowance) -> Iterator[Piece]:
@@ -284,11 +289,11 @@ def _after_offset(data: bytes) -> bytes:
     return data[4 + int.from_bytes(data[:4]) :].removeprefix(b"Exif\0\0")
 
 
-_WALKS: tuple[tuple[re.Pattern[bytes], Callable[[Source, Allowance], Iterator[Piece]]], ...] = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
-    (re.compile(rb"\xff\xd8"), _jpeg),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
-    (re.compile(rb"GIF8[79]a"), _gif),
-    (re.compile(rb"II\*\0|MM\0\*"), _tiff),
-    (re.compile(rb"....ftyp", re.DOTALL), _avif),
+_WALKS: tuple[tuple[str, re.Pattern[bytes], Callable[[Source, Allowance], Iterator[Piece]]], ...] = (
+    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
+    ("image/jpeg", re.compile(rb"\xff\xd8"), _jpeg),
+    ("image/webp", re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
+    ("image/gif", re.compile(rb"GIF8[79]a"), _gif),
+    ("image/tiff", re.compile(rb"II\*\0|MM\0\*"), _tiff),
+    ("image/avif", re.compile(rb"....ftyp", re.DOTALL), _avif),
 )
