@@ -19,9 +19,10 @@ from fediart.domain.origin import Level
 from fediart.media.origin.allowance import Allowance, OriginLimits
 from fediart.media.origin.containers import Source
 from fediart.media.origin.read import Reading, read_origin
+from fediart.studio.add_image import add_image
 from tests.hostile_origins import FILES, with_xmp
 from tests.origin_samples import A1111_TEXT, ai_xmp, generated, human, jpeg, png, xmp
-from tests.test_origin import is_ready, kept, uploaded
+from tests.test_origin import is_ready, kept
 from tests.waiting import until
 from tests.world import a_world
 
@@ -97,9 +98,10 @@ async def test_a_picture_is_taken_and_prepared_whatever_its_metadata_is(tmp_path
             "an entity": with_xmp(f'<!DOCTYPE x [<!ENTITY % d SYSTEM "{url}/d">%d;<!ENTITY f SYSTEM "{url}/f">]><x>&f;</x>'),
             "credentials elsewhere": jpeg(xmp=xmp("", f'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{url}/m"')),
         }
-        sent = {name: await uploaded(world, data) for name, data in fetching.items()}
-        for name in PICTURES:
-            sent[name] = await uploaded(world, FILES[name]())
+        sent = {}
+        for name, data in {**fetching, **{name: FILES[name]() for name in PICTURES}}.items():
+            (tmp_path / "sent").write_bytes(data)
+            sent[name] = await add_image(world.instance, world.artist, tmp_path / "sent", name, cloak=False)
         for name, image_id in sent.items():
             await until(partial(is_ready, world, image_id))
             assert (await kept(world, image_id)).level in (None, Level.INFO, Level.DECLARED, Level.GENERATOR), name
