@@ -21,6 +21,7 @@ TINY = {
     "start": "--starts 1 --idle 0.5 --width 800 --works 1 --rounds 1 --calm-looks 3",
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
+    "origin": "--width 400 --rounds 1",
     "cloak_cost": "--sizes 8 --shrink 8 --rounds 1",
     "home": "--works 3000 --authors 600 --accounts 1 --calls 10 --requests 10 --rounds 1",
 }
@@ -78,6 +79,14 @@ def test_the_start_benchmark_measures_start_idling_and_pages_beside_a_cloak(figu
     found = figures_of("start")
     assert {"start_s", "idle_mb", "idle_cpu_percent", "accepted_s", "ratio_home", "ratio_profile"} <= set(found)
     assert found["looks_cloaking"] > 0
+
+
+def test_the_origin_benchmark_measures_header_reading_and_rights_together(figures_of: Figures) -> None:
+    found = figures_of("origin")
+    for name in ("jpeg", "webp", "png"):
+        parts = found[f"{name}_header_ms"] + found[f"{name}_origin_ms"] + found["xmp_ms"]
+        assert found[f"{name}_all_ms"] == pytest.approx(parts, abs=0.001)
+        assert found[f"{name}_origin_ms"] > 0
 
 
 def test_the_cloak_benchmark_measures_cpu_and_memory_of_the_child(figures_of: Figures) -> None:

@@ -22,6 +22,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fediart.domain.origin import Origin, Signal
+from fediart.media.lean_png import opened_lean
+from fediart.media.origin.credentials import with_credentials
+from fediart.media.origin.read import read_origin, with_more
+from fediart.media.origin.stealth import hidden_settings
+
 MEMORY = 1 << 30
 """Of address space, where the order names no other."""
 
@@ -54,15 +60,15 @@ def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
     os.nice(19 if patient else 10)
     for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
-        _limit(what, most, grace)
+        lower_limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
     with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
-        _limit(resource.RLIMIT_AS, memory)
+        lower_limit(resource.RLIMIT_AS, memory)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on cloaking
 
 
-def _limit(what: int, most: int, grace: int = 0) -> None:
+def lower_limit(what: int, most: int, grace: int = 0) -> None:
     """Lower a limit of this process. One that is lower already (ulimit, a container) stays: it may not be raised."""
     import resource
 
@@ -76,18 +82,23 @@ def say(**message: Any) -> None:
     sys.stdout.flush()
 
 
-def decode(path: Path, pixels: int, target: Order | None = None) -> Any:
-    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be."""
+def decode(path: Path, pixels: int, target: Order | None = None, look: Callable[[Any], None] | None = None) -> Any:
+    """An upright RGB picture in sRGB without metadata, at most as large as the public copy, or the `target`, may be.
+
+    `look` sees it as it was stored.
+    """
     from PIL import Image, ImageCms, ImageOps
 
     from fediart.media.intake import FORMATS
 
-    with Image.open(path, formats=tuple(FORMATS)) as opened:
+    with opened_lean(path) as file, Image.open(file, formats=tuple(FORMATS)) as opened:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
         goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)
         opened.draft(None, goal)  # a JPEG of twice the goal or more is decoded at half its size; else nothing happens
         opened.load()
+        if look is not None:
+            look(opened)
         profile = opened.info.get("icc_profile")
         # Made smaller before anything else is done to it: fifty megapixels are copied as seldom as can be.
         picture = ImageOps.exif_transpose(_resized(_plain(opened), goal))
@@ -155,15 +166,18 @@ def srgb_profile() -> bytes:
     return made[:24] + bytes.fromhex("07e8 0001 0001 0000 0000 0000") + made[36:]
 
 
-def encode(picture: Any, quality: int = 92, most: int | None = None) -> bytes:
-    """JPEG, sRGB, without anything but pixels and the colour profile. `most` bytes: else what other servers keep."""
+def encode(picture: Any, quality: int = 92, most: int | None = None, packet: bytes | None = None) -> bytes:
+    """JPEG, sRGB, with nothing but pixels, the colour profile and our XMP packet. `most` bytes: else what other servers keep."""
     from PIL import ImageFile
+
+    from fediart.media.xmp import saved_with
 
     # A progressive JPEG must fit into Pillow's buffer whole; its own guess, a byte a pixel, is too small for dense paint.
     ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 3 * picture.width * picture.height)
+    more = {"icc_profile": srgb_profile(), **saved_with("image/jpeg", packet)}
     while True:
         out = io.BytesIO()
-        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, icc_profile=srgb_profile())
+        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True, **more)
         if out.tell() <= (most or MAX_BYTES) or quality <= 50:
             return out.getvalue()
         quality -= 8
@@ -220,20 +234,31 @@ def cloaked(
 QUALITY = {"public": 92, "large": 90, "preview": 85}
 
 
-def encode_as(picture: Any, target: Order) -> bytes:
+def packet_of(order: Order) -> bytes | None:
+    """The XMP packet that every file of this order carries: the artist's rights, where they were named."""
+    from fediart.domain.rights import Rights
+    from fediart.media.xmp import build_packet
+
+    return build_packet(Rights(**order["rights"])) if order.get("rights") is not None else None
+
+
+def encode_as(picture: Any, target: Order, packet: bytes | None = None) -> bytes:
     """The file that a target asks for; the same picture gives the same bytes."""
+    from fediart.media.xmp import saved_with
+
     if target["media_type"] == "image/jpeg":
-        return encode(picture, target["quality"], target["bytes"] or sys.maxsize)
+        return encode(picture, target["quality"], target["bytes"] or sys.maxsize, packet)
     out = io.BytesIO()
+    more = {"icc_profile": srgb_profile(), **saved_with(target["media_type"], packet)}
     if target["media_type"] == "image/png":
-        picture.save(out, "PNG", compress_level=6, icc_profile=srgb_profile())
+        picture.save(out, "PNG", compress_level=6, **more)
     else:
-        picture.save(out, "WEBP", quality=target["quality"], method=4, icc_profile=srgb_profile())
+        picture.save(out, "WEBP", quality=target["quality"], method=4, **more)
     return out.getvalue()
 
 
-def written(picture: Any, folder: Path, kind: str, quality: int = 92) -> dict[str, Any]:
-    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality))
+def written(picture: Any, folder: Path, kind: str, quality: int = 92, packet: bytes | None = None) -> dict[str, Any]:
+    return _put(picture, folder, kind, "image/jpeg", encode(picture, quality, packet=packet))
 
 
 def _put(picture: Any, folder: Path, kind: str, media_type: str, data: bytes) -> dict[str, Any]:
@@ -256,7 +281,8 @@ def render(order: Order) -> dict[str, Any]:
     """All renditions of one picture, or the one that a target asks for. Everything that is written is made from cloaked pixels,
     each size cloaked at its own."""
     path, folder = Path(order["original"]), Path(order["out"])
-    picture = fitted(decode(path, order["pixels"]), order["purpose"])
+    origin, hidden = _origin(path, order), []
+    picture = fitted(decode(path, order["pixels"], look=lambda opened: hidden.extend(_hidden(opened, order))), order["purpose"])
     say(progress=0.1)
     if order.get("target") is not None:
         return _copy(picture, path, folder, order)
@@ -273,7 +299,8 @@ def render(order: Order) -> dict[str, Any]:
         made, report = cloaked([sizes[kind] for kind in in_order], path, order)
         sizes = dict(zip(in_order, made, strict=True))
     say(progress=0.9)
-    renditions = [written(shown, folder, kind, QUALITY[kind]) for kind, shown in sizes.items()]
+    packet = packet_of(order)
+    renditions = [written(shown, folder, kind, QUALITY[kind], packet) for kind, shown in sizes.items()]
     import numpy as np  # not before decoding, which needs all the memory that there is
     from PIL import Image
 
@@ -287,7 +314,19 @@ def render(order: Order) -> dict[str, Any]:
         "report": report,
         "width": width,
         "height": height,
+        "origin": asdict(with_more(origin, hidden)) if origin is not None else None,
     }
+
+
+def _origin(path: Path, order: Order) -> Origin | None:
+    """What the file says of how it was made, where that was asked for."""
+    if not order.get("reads_origin"):
+        return None
+    return with_credentials(path, read_origin(path), Path(order["trust"]) if order.get("trust") else None)
+
+
+def _hidden(opened: Any, order: Order) -> list[Signal]:
+    return hidden_settings(opened) if order.get("reads_origin") else []
 
 
 def _copy(public: Any, path: Path, folder: Path, order: Order) -> dict[str, Any]:
@@ -298,7 +337,7 @@ def _copy(public: Any, path: Path, folder: Path, order: Order) -> dict[str, Any]
     if order["cloak"]:
         (picture,), report = cloaked([picture], path, order, public)
     say(progress=0.9)
-    made = _put(picture, folder, "copy", target["media_type"], encode_as(picture, target))
+    made = _put(picture, folder, "copy", target["media_type"], encode_as(picture, target, packet_of(order)))
     return {"renditions": [made], "blurhash": "", "report": report, "width": picture.width, "height": picture.height}
 
 

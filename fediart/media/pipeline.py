@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import fediart
+from fediart.domain.origin import Origin
+from fediart.domain.rights import Rights
 from fediart.errors import BadPicture, CloakFailed, Unavailable
 from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
@@ -35,6 +39,8 @@ class RenderRequest:
     the process keeps in it, it may go on from. `encoders`: (name, file) of those that the cloak works against.
     With a `target` that is one file of kind copy, of the target's size, into which the public copy's own direction is laid.
     Whoever averages the two, brought to one size, gets the cloak again, not the picture.
+    `rights` are written into every file, as XMP. `reads_origin`: say what the original's metadata tells of how it was made;
+    `trust`: the folder with the admin's list of whose Content Credentials are believed.
     """
 
     original_path: Path
@@ -51,6 +57,9 @@ class RenderRequest:
     encoders: tuple[tuple[str, Path], ...] = ()
     patient: bool = False
     target: Target | None = None
+    rights: Rights | None = None
+    reads_origin: bool = False
+    trust: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,15 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """`width` and `height` of the public or asked-for copy. `report` is None when it was not to be cloaked."""
+    """`width` and `height` of the public or asked-for copy. `report` is None when it was not to be cloaked, `origin` when it was
+    not to be read."""
 
     renditions: tuple[Rendered, ...]
     blurhash: str
     report: CloakReport | None
     width: int
     height: int
+    origin: Origin | None = None
 
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
@@ -99,6 +110,9 @@ def order_of(request: RenderRequest) -> dict[str, Any]:
         "scratch": str(request.scratch.absolute()) if request.scratch is not None else None,
         "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
         "target": asdict(request.target) if request.target is not None else None,
+        "rights": asdict(request.rights) if request.rights is not None else None,
+        "reads_origin": request.reads_origin,
+        "trust": str(request.trust.absolute()) if request.trust is not None else None,
     }
 
 
@@ -186,4 +200,5 @@ def _result(request: RenderRequest, answer: dict[str, Any]) -> RenderResult:
     if request.cloak and report is None:
         raise CloakFailed("This picture was not cloaked.")
     made = tuple(Rendered(**{**item, "path": Path(item["path"])}) for item in result["renditions"])
-    return RenderResult(made, result["blurhash"], report, result["width"], result["height"])
+    origin = msgspec.convert(result["origin"], Origin) if result.get("origin") is not None else None
+    return RenderResult(made, result["blurhash"], report, result["width"], result["height"], origin)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -30,7 +32,7 @@ async def bring_image(instance: Instance, image_id: int) -> None:
         return
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="fetch-") as folder:
         try:
-            made, width, height, blurhash = await _fetch(instance, image, Path(folder))
+            made, facts = await _fetch(instance, image, Path(folder))
         except (BadInput, CloakFailed) as problem:
             await _fail(instance, image, problem.message)
             return
@@ -44,7 +46,7 @@ async def bring_image(instance: Instance, image_id: int) -> None:
         except RemoteError as problem:
             await _fail(instance, image, problem.message)
             return
-    unused = await instance.storage.write(_keep, image.id, made, width, height, image.blurhash or blurhash)
+    unused = await instance.storage.write(_keep, image.id, made, facts)
     await discard(instance, unused, [])
     await _make_room(instance)
 
@@ -60,13 +62,25 @@ async def _fail(instance: Instance, image: Image, message: str) -> None:
     await instance.storage.write(images.change_image, image.id, state=ImageState.FAILED, problem=message)
 
 
-async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[Rendition], int, int, str]:
+async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[Rendition], dict[str, Any]]:
     path = folder / "picture"
     limits = instance.config.media
     await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
     header = await asyncio.to_thread(check_header, path, IntakeLimits(limits.remote_bytes, limits.remote_pixels))
     memory_mb = instance.config.cloak.memory_mb
-    request = RenderRequest(path, "remote", False, b"", "standard", "texture", folder, limits.remote_pixels, memory_mb=memory_mb)
+    request = RenderRequest(
+        path,
+        "remote",
+        False,
+        b"",
+        "standard",
+        "texture",
+        folder,
+        limits.remote_pixels,
+        memory_mb=memory_mb,
+        reads_origin=True,
+        trust=instance.data / "trust",
+    )
     result = await render(request, lambda _share: None)
     data = await asyncio.to_thread(path.read_bytes)
     name = await asyncio.to_thread(instance.files.put, data, _SUFFIXES[header.media_type], secret=image.secret_names)
@@ -76,7 +90,13 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         small = await asyncio.to_thread(item.path.read_bytes)
         name = await asyncio.to_thread(instance.files.put, small, "jpg", secret=image.secret_names)
         made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
-    return made, header.width, header.height, result.blurhash
+    facts = {
+        "width": header.width,
+        "height": header.height,
+        "blurhash": image.blurhash or result.blurhash,
+        "origin": msgspec.json.encode(result.origin).decode(),
+    }
+    return made, facts
 
 
 def _sha256(data: bytes) -> str:
@@ -85,11 +105,11 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _keep(db: Connection, image_id: int, made: list[Rendition], width: int, height: int, blurhash: str) -> list[str]:
+def _keep(db: Connection, image_id: int, made: list[Rendition], facts: dict[str, Any]) -> list[str]:
     if images.image_by_id(db, image_id) is None:
         return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
     unused = images.put_renditions(db, image_id, made)
-    images.change_image(db, image_id, state=ImageState.READY, progress=1.0, width=width, height=height, blurhash=blurhash)
+    images.change_image(db, image_id, state=ImageState.READY, progress=1.0, **facts)
     return unused
 
 

@@ -69,6 +69,8 @@ def request_of(
         scratch=scratch,
         encoders=instance.encoders_here(),
         patient=patient,
+        reads_origin=True,
+        trust=instance.data / "trust",
     )
 
 
@@ -117,6 +119,7 @@ def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str
         "blurhash": result.blurhash,
         "cloak_report": msgspec.json.encode(report).decode() if report is not None else None,
         "cloak_method": str(method) if method is not None else None,
+        "origin": msgspec.json.encode(result.origin).decode() if result.origin is not None else None,
     }
 
 
