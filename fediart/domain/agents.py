@@ -99,35 +99,10 @@ def named_agents(agents: Sequence[Agent], policy: AiPolicy) -> tuple[Agent, ...]
 # ------------------------------------------------------------------------------------------------------------ names
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+-]{0,78}[A-Za-z0-9])?")
-_EVERYBODYS = frozenset(
-    [
-        "mozilla",
-        "applewebkit",
-        "khtml",
-        "gecko",
-        "chrome",
-        "safari",
-        "firefox",
-        "edg",
-        "opera",
-        "version",
-        "mobile",
-        "windows",
-        "linux",
-        "macintosh",
-        "android",
-        "iphone",
-        "compatible",
-        "http",
-        "https",
-        "www",
-        "com",
-        "org",
-        "net",
-        "bot",
-        "like",
-    ]
-)
+_EVERYBODYS = frozenset({
+    "mozilla", "applewebkit", "khtml", "gecko", "chrome", "safari", "firefox", "edg", "opera", "version", "mobile", "windows",
+    "linux", "macintosh", "android", "iphone", "compatible", "http", "https", "www", "com", "org", "net", "bot", "like",
+})  # fmt: skip
 
 
 def agent_problem(name: str) -> str | None:
@@ -256,7 +231,8 @@ class AgentMatcher:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         longest_first = sorted(self._by_word, key=lambda word: (-len(word), word))
-        return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(word) for word in longest_first) + r")(?!\w)")
+        # Not within a word, and not a part of a host's name: honk says its host without a scheme.
+        return re.compile(r"(?<![\w.])(?:" + "|".join(re.escape(word) for word in longest_first) + r")(?!\w|\.[A-Za-z])")
 
     def find(self, user_agent: str) -> Found | None:
         """Of several agents the first that is refused, else the first."""

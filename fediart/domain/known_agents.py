@@ -116,7 +116,7 @@ KNOWN: tuple[Agent, ...] = (
     Agent("Cloudflare-AutoRAG", "Cloudflare", _S),
     Agent("CloudVertexBot", "Google", _S),
     Agent("DuckAssistBot", "DuckDuckGo", _S),
-    Agent("ExaBot", "Exa", _S),
+    Agent("ExaBot", "Exa", _S, is_named=False, reason="in robots.txt it would be Exabot too, which is another search engine's"),
     Agent("ExaSearchBot", "Exa", _S),
     Agent("Google-CloudVertexBot", "Google", _S),
     Agent("LinkupBot", "Linkup", _S),

@@ -11,7 +11,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -215,13 +215,13 @@ class Crawlers:
         return url if "://" in url else self._instance.config.base_url + url
 
     def _refusal(self, found: Found) -> Response:
+        reserved = "The artists here have reserved their work from AI (Article 4 of Directive (EU) 2019/790). "
         text = (
-            f"{found.agent} is not served here.\n\n"
-            "The artists of this server have reserved their work from AI (Article 4 of Directive (EU) 2019/790), and the people "
-            f"who run it refuse programs that fetch for it. What is permitted, and whom to ask for more: {self._statement()}\n"
+            f"{found.agent} is not served here: the people who run this server refuse it.\n\n"
+            f"{reserved if self._rules.policy.reserve.default.is_reserved else ''}"
+            f"What is permitted, and whom to ask for more, is said here: {self._statement()}\n"
         )
-        link = f'<{quote(self._statement(), safe=":/?#[]@!$&()*+,;=%~-._")}>; rel="license"'
-        return PlainTextResponse(text, 403, headers={"cache-control": "no-store", "vary": "User-Agent", "link": link})
+        return PlainTextResponse(text, 403, headers={"cache-control": "no-store", "vary": "User-Agent"})
 
     def _too_many(self, request: HTTPConnection, rate: Rate, network: str, wait: float) -> Response:
         seconds = math.ceil(wait)

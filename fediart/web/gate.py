@@ -43,29 +43,10 @@ MOST_REDEEMED = 50_000
 MOST_OF_A_NETWORK = 60
 """Passes that one network may earn in the time of a challenge."""
 
-_NUMBERS = tuple(
-    [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-    ]
-)
+_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+)  # fmt: skip
 
 _PASSES = (
     *("/.well-known/", "/nodeinfo", "/users/", "/actor", "/inbox", "/media/", "/originals/", "/static/", "/api/", "/oauth/"),
@@ -73,7 +54,7 @@ _PASSES = (
     *(GATE_PATH, "/sign-in", "/sign-out", "/setup", "/labels/"),
 )
 _ROBOT = re.compile(
-    r"bot|crawl|spider|slurp|preview|fetch|feed|rss|reader|monitor|scan|compatible;|\+?https?:|@|www\.", re.IGNORECASE
+    r"bot|crawl|spider|slurp|preview|fetch|feed|rss|reader|monitor|scan|compatible;(?! MSIE)|\+?https?:|@|www\.", re.IGNORECASE
 )
 """Signs that a User-Agent makes no claim to be a browser, though it says Mozilla as nearly all do."""
 
