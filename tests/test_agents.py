@@ -225,8 +225,8 @@ def test_browsers_pass_and_are_known_as_browsers_and_the_others_are_not() -> Non
     assert set(asked) <= LIKE_BROWSERS, asked
 
 
-LIKE_BROWSERS: set[str] = set()
-"""Patterns of those that say nothing but what a browser says."""
+LIKE_BROWSERS = {"MetaIAB Facebook", "Collapsify"}
+"""The browser inside Facebook's own program, and a tool that takes pictures of pages: they have to work as a browser does."""
 
 
 def test_ai_crawlers_of_the_list_that_our_table_has_are_refused() -> None:

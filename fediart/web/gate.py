@@ -54,7 +54,8 @@ _PASSES = (
     *(GATE_PATH, "/sign-in", "/sign-out", "/setup", "/labels/"),
 )
 _ROBOT = re.compile(
-    r"bot|crawl|spider|slurp|preview|fetch|feed|rss|reader|monitor|scan|compatible;(?! MSIE)|\+?https?:|@|www\.", re.IGNORECASE
+    r"bot|crawl|spider|slurp|preview|fetch|feed|rss|reader|monitor|scan|google|finder|compatible;(?! MSIE)|\+?https?:|@|www\.",
+    re.IGNORECASE,
 )
 """Signs that a User-Agent makes no claim to be a browser, though it says Mozilla as nearly all do."""
 
