@@ -187,6 +187,10 @@ class Gate:
             if _number(answer) != held.sum:
                 raise BadInput("That is not the sum. Please count again.")
         self._remember(held, network)
+        return self.pass_for(network)
+
+    def pass_for(self, network: str) -> str:
+        """The cookie with which pages are shown to this network."""
         until = self._clock() // 1000 + PASS_S
         return f"{until}.{self._sign(self._pass_key, str(until), network)}"
 
