@@ -17,11 +17,23 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
+from starlette.datastructures import Headers
 
 from fediart.domain.policy import AiPolicy, Enforce, ProofOfWork
 from fediart.errors import BadInput, TooMany
 from fediart.instance import Instance
-from fediart.web.gate import BITS, CHALLENGE_S, GATE_POLICY, MOST_OF_A_NETWORK, PASS_S, WAIT_S, Gate, is_solved, pass_cookie
+from fediart.web.gate import (
+    BITS,
+    CHALLENGE_S,
+    GATE_POLICY,
+    MOST_OF_A_NETWORK,
+    PASS_S,
+    WAIT_S,
+    Gate,
+    is_for_browsers,
+    is_solved,
+    pass_cookie,
+)
 from tests.chromium import chromium
 from tests.fediverse_clients import FEDIVERSE
 from tests.people import People, people_of
@@ -281,7 +293,9 @@ async def test_what_was_redeemed_is_remembered_in_bounds_and_never_forgotten_too
     texts = [redeem(NET) for _ in range(MOST_OF_A_NETWORK)]
     with pytest.raises(TooMany):
         redeem(NET)
-    monkeypatch.setattr("fediart.web.gate.MOST_REDEEMED", MOST_OF_A_NETWORK + 3)
+    for _ in range(MOST_OF_A_NETWORK + 1):
+        redeem("")
+    monkeypatch.setattr("fediart.web.gate.MOST_REDEEMED", 2 * MOST_OF_A_NETWORK + 1 + 3)
     others = [redeem(f"198.51.{number}.0/24") for number in range(3)]
     with pytest.raises(TooMany):
         redeem("198.51.99.0/24")
@@ -293,6 +307,29 @@ async def test_what_was_redeemed_is_remembered_in_bounds_and_never_forgotten_too
     assert sum(gate._earned.values()) == 1
     with pytest.raises(BadInput):
         gate.redeem(others[0], "198.51.0.0/24", nonce="1", answer="")
+
+
+def test_the_paths_that_the_page_on_crawlers_lets_through_are_those_that_we_let_through() -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs" / "crawlers.md").read_text()
+    found = re.search(r"path_regex: (\S+)", text)
+    assert found
+    headers = Headers({**FIREFOX})
+    free = (
+        "/.well-known/webfinger",
+        "/nodeinfo/2.1",
+        "/users/ana",
+        "/actor/outbox",
+        "/inbox",
+        "/api/v1/instance",
+        "/oauth/token",
+    )
+    free += ("/media/ab/x.jpg", "/static/x.css", "/robots.txt", "/license.xml", "/ai-policy", "/tdm-policy.json", "/healthz")
+    for path in (*free, "/@ana/feed.atom"):
+        assert re.search(found[1], path), path
+        assert not is_for_browsers("GET", path, headers), path
+    for path in ("/", "/@ana", "/@ana/1", "/tags/oil", "/about"):
+        assert not re.search(found[1], path), path
+        assert is_for_browsers("GET", path, headers), path
 
 
 # --------------------------------------------------------------------------------------------------------- under load
