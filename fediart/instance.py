@@ -26,6 +26,7 @@ from fediart.config import Config
 from fediart.domain.actors import Actor
 from fediart.domain.first_policy import first_policy
 from fediart.domain.policy import AiPolicy
+from fediart.domain.traffic import Traffic
 from fediart.errors import ConfigError, TooMany
 from fediart.ids import new_id
 from fediart.media.cloak.catalogue import check_names
@@ -38,6 +39,8 @@ from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.signers import Signers
 from fediart.storage import actors, images, leases, policies, settings
+from fediart.storage.agents import FILE as AGENTS_FILE
+from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
 from fediart.storage.tables import deliveries, jobs
@@ -88,6 +91,10 @@ class Instance:
     instance_key_pem: str
     policy: AiPolicy
     """The revision that holds. Whoever adopts another one puts it here."""
+    agents: AgentList
+    """Programs that fetch for AI: our table, or the admin's newer one."""
+    traffic: Traffic
+    """Which of them came in the last day."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
     """One for each crew of the runner of jobs."""
     hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
@@ -237,6 +244,8 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             instance_actor=instance_actor,
             instance_key_pem=pem,
             policy=policy,
+            agents=AgentList(data / AGENTS_FILE),
+            traffic=Traffic(clock),
         )
     finally:
         if client is not None:

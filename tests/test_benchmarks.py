@@ -22,6 +22,7 @@ TINY = {
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
     "origin": "--width 400 --rounds 1",
+    "door": "--requests 20 --rounds 1",
     "cloak_cost": "--sizes 8 --shrink 8 --rounds 1",
     "home": "--works 3000 --authors 600 --accounts 1 --calls 10 --requests 10 --rounds 1",
 }
@@ -54,6 +55,15 @@ def figures_of() -> Iterator[Figures]:
             return found
 
         yield figures
+
+
+def test_the_door_benchmark_measures_each_kind_with_and_without(figures_of: Figures) -> None:
+    found = figures_of("door")
+    kinds = {"page", "document", "program", "file", "new_names"}
+    assert set(found) == {
+        f"{what}_{kind}{unit}" for kind in kinds for what, unit in (("door", "_ms"), ("with", "_ms"), ("ratio", ""))
+    }
+    assert all(found[f"ratio_{kind}"] > 0 for kind in kinds)
 
 
 def test_the_inbox_benchmark_measures_ours_and_the_rival(figures_of: Figures) -> None:

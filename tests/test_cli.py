@@ -42,7 +42,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
         "serve", "setup", "demo", "account create", "account list", "account reset-password", "account token", "post",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
-        "cloak copies", "cloak redo",
+        "cloak copies", "cloak redo", "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from fediart.media.sample import draw_sample
 from fediart.studio.publish_work import Draft, start_draft
+from fediart.web.gate import GATE_POLICY
 from fediart.web.security import FILE_POLICY, PAGE_POLICY
 from tests.addresses import filled, route_table
 from tests.people import people_of
@@ -33,7 +34,7 @@ def _judge(answer: httpx.Response) -> list[str]:
     """What is wrong with the headers of an answer."""
     wrong = [f"{name}: {answer.headers.get(name)}" for name, value in ALWAYS.items() if answer.headers.get(name) != value]
     policy = answer.headers.get("content-security-policy", "")
-    if policy not in (PAGE_POLICY, FILE_POLICY):
+    if policy not in (PAGE_POLICY, FILE_POLICY, GATE_POLICY):
         wrong.append(f"content-security-policy: {policy}")
     if answer.headers.get_list("x-robots-tag") != ["noai, noimageai"]:
         wrong.append("x-robots-tag stands there several times")
@@ -47,7 +48,7 @@ def _judge(answer: httpx.Response) -> list[str]:
 
 
 def test_the_policies_let_no_script_in_that_is_not_ours() -> None:
-    for policy in (PAGE_POLICY, FILE_POLICY):
+    for policy in (PAGE_POLICY, FILE_POLICY, GATE_POLICY):
         parts = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
         assert parts["default-src"] == ["'none'"]
         assert parts["frame-ancestors"] == ["'none'"]

@@ -12,6 +12,7 @@ import click
 from fediart import __version__
 from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
+from fediart.cli.policy import policy
 from fediart.cli.redo import redo
 from fediart.cli.settings import Chosen
 
@@ -35,6 +36,7 @@ def fediart() -> None:
 
 
 fediart.add_command(cloak)
+fediart.add_command(policy)
 cloak.add_command(copies)
 cloak.add_command(redo)
 

@@ -10,12 +10,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fediart.errors import FediartError
 from fediart.instance import Instance
-from fediart.web import errors, health, media
+from fediart.web import errors, health, media, robots
 from fediart.web.activitypub.inbox import InboxFirst
 from fediart.web.activitypub.routes import activitypub_routes
 from fediart.web.api.answers import CORS
 from fediart.web.api.repeats import Repeats
 from fediart.web.api.routes import api_routes
+from fediart.web.crawlers import Crawlers
+from fediart.web.gate import GATE_PATH, Gate, gate_page
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import PasswordLimits, Shield
 
@@ -40,7 +42,8 @@ def create_app(instance: Instance) -> ASGIApp:
             Route("/media/{name:path}", media.media),
             Route("/originals/{image_id}", media.original),
             Route("/healthz", health.healthz),
-            Route("/robots.txt", health.robots),
+            Route("/robots.txt", robots.robots),
+            Route(GATE_PATH, gate_page, methods=["GET", "POST"]),
             *activitypub_routes(),
             *api_routes(),
             *page_routes(),
@@ -54,6 +57,8 @@ def create_app(instance: Instance) -> ASGIApp:
     app.state.instance = instance
     app.state.password_limits = PasswordLimits()
     app.state.repeats = Repeats()
+    app.state.gate = Gate(instance)
+    app.state.robots = robots.RobotsText()
     app.router.redirect_slashes = False
-    app.state.whole = whole = InboxFirst(Shield(_Preflight(app), instance), instance)
+    app.state.whole = whole = InboxFirst(Shield(_Preflight(Crawlers(app, instance, app.state.gate)), instance), instance)
     return whole

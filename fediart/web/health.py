@@ -18,8 +18,3 @@ async def healthz(request: Request) -> Response:
         waiting, oldest = await instance.storage.read(leases.depth, table)
         found[name] = {"waiting": waiting, "oldest_due_seconds": max(0, now - oldest) // 1000 if oldest is not None else 0}
     return JSONResponse({"status": "ok", **found}, headers={"cache-control": "no-store"})
-
-
-async def robots(_request: Request) -> Response:
-    """Nobody is shut out by name yet; the reservation stands in every response's headers."""
-    return Response("User-agent: *\nAllow: /\nDisallow: /originals/\n", media_type="text/plain")

@@ -8,11 +8,12 @@ import ipaddress
 import secrets
 import time
 from collections import OrderedDict, deque
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -220,7 +221,7 @@ class PasswordLimits:
         """Before each try. `account` in one spelling only, or each spelling has tries of its own. Raises TooMany."""
         instance: Instance = request.app.state.instance
         if instance.config.limits.enabled:
-            self._by_address.take(network_of(client_address(request)))
+            self._by_address.take(network_of(client_address(request, instance)))
             self._by_account.take(account)
 
 
@@ -237,15 +238,46 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
-def client_address(request: Request) -> str:
+def client_address(request: HTTPConnection, instance: Instance) -> str:
     """Who asks. X-Forwarded-For counts only from a proxy that the settings trust."""
-    instance: Instance = request.app.state.instance
     peer = request.client.host if request.client else ""
     trusted = [ipaddress.ip_network(text) for text in instance.config.server.trusted_proxies]
     forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
     while forwarded and _is_in(peer, trusted):
         peer = forwarded.pop()
     return peer
+
+
+def network_seen(request: HTTPConnection, instance: Instance) -> str | None:
+    """The /24 or /48 that asks. None when only a proxy is seen, so that everybody would be counted as one.
+
+    That is so when the settings do not name the proxy, or it does not say for whom it asks.
+    """
+    address = client_address(request, instance)
+    trusted = [ipaddress.ip_network(text) for text in instance.config.server.trusted_proxies]
+    is_inside = _is_in(address, _INSIDE)
+    is_local = urlsplit(instance.config.base_url).hostname in ("localhost", "127.0.0.1", "::1")
+    if _is_in(address, trusted) or (is_inside and ("x-forwarded-for" in request.headers or not is_local)):
+        return None
+    return neighbourhood(address)
+
+
+_INSIDE: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = [
+    ipaddress.ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+]
+"""Where proxies stand: this machine, and the networks of a house."""
+
+
+@lru_cache(maxsize=10_000)
+def neighbourhood(address: str) -> str:
+    """A /24, or the /48 that one customer of a provider may have in IPv6."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:100]
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))
 
 
 def _is_in(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
