@@ -15,6 +15,7 @@ from fediart.domain.actors import Role
 from fediart.domain.policy import LocalAction, Preset, RemoteAction
 from fediart.domain.reservations import Answer
 from fediart.storage.tables import accounts
+from tests.commands import run_commands
 from tests.people import Person, people_of
 from tests.world import World, a_world
 
@@ -161,3 +162,22 @@ async def test_of_two_admins_at_once_the_second_is_told(office: Office) -> None:
     assert answer.status_code == 409
     assert "it is revision 2 now" in answer.text
     assert office.world.instance.policy.preset == Preset.OPEN
+
+
+def test_the_same_acts_from_a_shell(tmp_path: Path) -> None:
+    acts: list[tuple[list[str], int, str]] = [
+        (["show"], 0, "Revision 1, preset human-art."),
+        (["preset", "label-only", "--dry-run"], 0, "Nothing was changed."),
+        (["preset", "label-only"], 0, "local.declared: reject -> label"),
+        (["set", "remote.domains", '{ "ai.example" = "filter" }'], 0, "remote.domains: nothing -> ai.example: filter"),
+        (["set", "local.hint", "allow"], 0, "Nothing is different."),
+        (["show"], 0, "Revision 3, preset label-only."),
+        (["history"], 0, "3  "),
+        (["set", "local.declard", "label"], 1, "The policy has no key local.declard."),
+        (["set", "local.declared", "hide"], 1, "local.declared must be one of allow, label, ask, hold, reject, not 'hide'."),
+        (["set", "remote.hashtags", "x"], 1, 'remote.hashtags is written as in the settings file: ["a", "b"]'),
+        (["preset", "strict"], 1, "There is no preset strict. There are: human-art, label-only, open."),
+    ]
+    ran = run_commands([["policy", *arguments, "--data", str(tmp_path / "data")] for arguments, _, _ in acts])
+    for (arguments, status, words), told in zip(acts, ran, strict=True):
+        assert (told.status, words in told.told) == (status, True), (arguments, told)

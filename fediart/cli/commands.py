@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fediart import __version__
+from fediart.cli import ai_policy  # noqa: F401 - its commands join the group of the policy
 from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
 from fediart.cli.policy import policy

@@ -19,7 +19,8 @@ def agents() -> None:
     """The list of AI agents that robots.txt names and that are refused."""
 
 
-def _where(command: Callable[..., Any]) -> Callable[..., Any]:
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--data and --config."""
     data = click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True, help="Data folder.")
     config = click.option(
         "--config",
@@ -38,7 +39,7 @@ def _check(data: Path, config: Path | None) -> None:
 
 
 @agents.command("list")
-@_where
+@where
 def agents_list(data: Path, config: Path | None) -> None:
     """List the agents: who runs each, what it fetches for, and why some are not refused."""
     from fediart.domain.known_agents import SOURCE
@@ -58,7 +59,7 @@ def agents_list(data: Path, config: Path | None) -> None:
 
 
 @agents.command("load")
-@_where
+@where
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def agents_load(data: Path, config: Path | None, file: Path) -> None:
     """Go by the list in FILE, which looks like robots.json of ai.robots.txt. What we say of a name ourselves holds on."""
@@ -73,7 +74,7 @@ def agents_load(data: Path, config: Path | None, file: Path) -> None:
 
 
 @agents.command("reset")
-@_where
+@where
 def agents_reset(data: Path, config: Path | None) -> None:
     """Go by the list that came with fediart again."""
     from fediart.office.load_agents import reset_agents

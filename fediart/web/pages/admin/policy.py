@@ -143,6 +143,8 @@ async def _page(
         changes=differences(current, tried) if looked else [],
         looked=looked,
         forecast="",
+        traffic=instance.traffic.last_day()[:50],
+        since=instance.traffic.since,
         done=done,
         problem=problem,
         revisions=told,
