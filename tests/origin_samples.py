@@ -257,6 +257,10 @@ def human() -> dict[str, tuple[bytes, str | None]]:
         f"<Iptc4xmpExt:DigitalSourceType>{IPTC}trainedAlgorithmicMedia</Iptc4xmpExt:DigitalSourceType>"
         f"<Iptc4xmpExt:AISystemUsed>Imager</Iptc4xmpExt:AISystemUsed></rdf:Description></rdf:li></rdf:Bag></xmpMM:Pantry>"
     )
+    attributes = (
+        f'<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description Iptc4xmpExt:DigitalSourceType="{IPTC}trainedAlgorithmicMedia"/>'
+        f'</rdf:li></rdf:Bag></xmpMM:Pantry><xmpMM:DerivedFrom Iptc4xmpExt:DigitalSourceType="{IPTC}trainedAlgorithmicMedia"/>'
+    )
     history = (
         '<xmpMM:History><rdf:Seq><rdf:li rdf:parseType="Resource" xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#">'
         "<stEvt:action>saved</stEvt:action><stEvt:parameters>converted from image/tiff, Steps: 3</stEvt:parameters></rdf:li>"
@@ -275,6 +279,7 @@ def human() -> dict[str, tuple[bytes, str | None]]:
     code_art = json.dumps({"seed": 1234, "steps": 400, "palette": ["#fff"], "noise": "simplex", "model": "flow field"})
     return {
         "Photoshop, with an ingredient that a machine made": (jpeg(xmp=xmp(pantry)), None),
+        "Photoshop, the ingredient told in attributes": (jpeg(xmp=xmp(attributes)), None),
         "Photoshop's history": (jpeg(xmp=xmp(history)), None),
         "GIMP": (jpeg(comment=b"Created with GIMP"), None),
         "Krita": (png({"Software": "Krita", "Author": "Ana", "Comment": "model: my sister, sampler of brushes"}), None),
@@ -290,6 +295,7 @@ def human() -> dict[str, tuple[bytes, str | None]]:
         "settings of a scanner": (png({"parameters": json.dumps({"model": "V600", "dpi": 600, "steps": 3, "seed": 0})}), None),
         "code art": (jpeg(xmp=ai_xmp("algorithmicMedia")), "info"),
         "code art with its seed": (png({"Comment": code_art}), None),
+        "code art that grows from a form": (png({"Comment": json.dumps({"seed": 1, "steps": 400, "base_model": "fern"})}), None),
         "drawn by hand, and says so": (jpeg(xmp=ai_xmp("digitalCreation")), "info"),
         "a title": (
             jpeg(xmp=xmp(_alt("dc:title", "Midjourney sunset") + _alt("dc:description", "Our Midjourney, job ID 4711"))), None),

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from fediart.domain.origin import Level, Origin
 from fediart.media.origin.credentials import with_credentials
-from fediart.media.origin.manifest import chain, found_in
+from fediart.media.origin.manifest import chain, found_in, settings_for
 from fediart.media.origin.read import read_origin
 from tests.hostile_origins import chunk, png_with
 from tests.origin_samples import IPTC, jpeg, picture, png, saved
@@ -214,6 +214,8 @@ def test_a_use_of_certificates_that_only_the_admin_names_is_accepted(tmp_path: P
 
 
 async def test_credentials_that_are_kept_elsewhere_are_never_fetched(tmp_path: Path) -> None:
+    """Forbidden to the library, and impossible for its process."""
+    assert settings_for(None)["verify"] == {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True}
     asked_for: list[str] = []
     async with counting_server(asked_for) as url:
         data = signed(jpeg(), a_signer(), CREATED_BY_AI, remote=f"{url}/secret.c2pa")

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from fediart.domain.origin import Level, Origin
 from fediart.media.sample import draw_sample
 from fediart.storage import images as rows
 from fediart.storage.tables import images
 from tests.far_server import follow, home, settled
+from tests.origin_samples import ai_xmp, jpeg
 from tests.people import people_of
 from tests.scene import Scene, a_scene
 
@@ -28,10 +30,10 @@ async def scene(prepared: Path, tmp_path: Path) -> AsyncIterator[Scene]:
         yield opened
 
 
-async def _shows(scene: Scene, number: int) -> str:
+async def _shows(scene: Scene, number: int, data: bytes | None = None) -> str:
     """Ana posts a picture; returns its address on her server."""
     url = f"{scene.far.url}/{number}.jpg"
-    scene.far.serve(f"/{number}.jpg", draw_sample(320, 240, seed=number), content_type="image/jpeg")
+    scene.far.serve(f"/{number}.jpg", data or draw_sample(320, 240, seed=number), content_type="image/jpeg")
     picture = {"type": "Image", "mediaType": "image/jpeg", "url": url}
     await scene.heard(scene.ana, scene.ana.create(scene.ana.note(attachment=[picture])))
     return url
@@ -89,6 +91,16 @@ async def test_what_is_over_the_quota_makes_room_and_comes_back_when_somebody_he
     assert await instance.storage.read(rows.remote_cache) <= quota
     seen = (await world.client.get(f"/api/v1/statuses/{work_id}")).json()
     assert (await world.stranger.get(seen["media_attachments"][0]["url"])).status_code == 200
+
+
+async def test_what_a_fetched_picture_declares_is_kept_with_it(scene: Scene) -> None:
+    await _shows(scene, 1, jpeg(xmp=ai_xmp()))
+    await _shows(scene, 2)
+    await settled(scene.world)
+    query = select(images.c.origin).where(images.c.remote_url.endswith(".jpg")).order_by(images.c.remote_url)
+    found = await scene.world.instance.storage.read(lambda db: db.execute(query).scalars().all())
+    told = [msgspec.json.decode(origin, type=Origin) for origin in found]
+    assert [(origin.level, origin.c2pa) for origin in told] == [(Level.DECLARED, "absent"), (None, "absent")]
 
 
 @pytest.mark.parametrize("where", ["home", "works", "profile", "api home", "api account", "api context", "api tag", "tag"])

@@ -82,7 +82,7 @@ _SETTINGS = {
     "sampler": ("sampler", "sampler_name", "sampler_index", "scheduler", "noise_schedule"),
     "guidance": ("cfg", "cfg_scale", "guidance", "guidance_scale", "uncond_scale", "unconditional_guidance_scale"),
     "negative": ("negative_prompt", "negative", "uc", "v4_negative_prompt"),
-    "denoising": ("denoise", "denoising_strength", "strength_model"),
+    "denoising": ("denoise", "denoising_strength"),
     "steps": ("steps", "num_inference_steps", "sampling_steps", "ddim_steps"),
     "seed": ("seed", "noise_seed"),
     "model": ("use_stable_diffusion_model", "base_model", "model_hash", "model_weights", "sd_model_name"),
