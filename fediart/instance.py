@@ -12,6 +12,7 @@ import hmac
 import re
 import shutil
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ from fediart.storage.agents import FILE as AGENTS_FILE
 from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
+from fediart.storage.reserved import SaidOfFile
 from fediart.storage.tables import deliveries, jobs
 
 DELIVERY = "delivery"
@@ -104,6 +106,8 @@ class Instance:
     """The pictures that are being prepared now, by id."""
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One comparison is made at a time: each takes a processor for a second or two."""
+    said_of_files: OrderedDict[str, tuple[float, tuple[SaidOfFile, ...]]] = field(default_factory=OrderedDict)
+    """Name of a public file → when it was asked (monotonic clock), and what is reserved of it. Who chooses anew clears it."""
     accepted_at: float = -1.0
     """When an inbox took its last activity, on the monotonic clock."""
 

@@ -10,6 +10,29 @@ AS_PUBLIC = f"{AS}#Public"
 AP_TYPE = "application/activity+json"
 AP_ACCEPT = f'{AP_TYPE}, application/ld+json; profile="{AS}"'
 
+FEDIART = "urn:uuid:471d6064-35f8-4462-9467-61813ed008c0#"
+"""Our own two terms stand under this name, which belongs to no host: see docs/fep-ai-reservation.md."""
+
+RIGHTS_TERMS: dict[str, Any] = {
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    # Not `schema`, which Mastodon binds to another address; there no program finds schema.org's terms.
+    "sc": "http://schema.org/",
+    "license": {"@id": "sc:license", "@type": "@id"},
+    "usageInfo": {"@id": "sc:usageInfo", "@type": "@id"},
+    "acquireLicensePage": {"@id": "sc:acquireLicensePage", "@type": "@id"},
+    "copyrightNotice": "sc:copyrightNotice",
+    "creditText": "sc:creditText",
+    "digitalSourceType": {"@id": "sc:digitalSourceType", "@type": "@id"},
+    "tdm": "http://www.w3.org/ns/tdmrep#",
+    "tdmReservation": {"@id": "tdm:reservation", "@type": "xsd:integer"},
+    "tdmPolicy": {"@id": "tdm:policy", "@type": "@id"},
+    "xRobotsTag": "https://w3id.org/fep/5e53#xRobotsTag",
+    "Label": "https://w3id.org/fep/4c96#Label",
+    "fediart": FEDIART,
+    "contentUsage": "fediart:contentUsage",
+    "cloaked": {"@id": "fediart:cloaked", "@type": "xsd:boolean"},
+}
+
 NOTE_CONTEXT: list[Any] = [
     AS,
     {
@@ -22,6 +45,7 @@ NOTE_CONTEXT: list[Any] = [
         "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
         "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
+        **RIGHTS_TERMS,
     },
 ]
 
@@ -39,6 +63,7 @@ ACTOR_CONTEXT: list[Any] = [
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
         "Hashtag": "as:Hashtag",
+        **RIGHTS_TERMS,
     },
 ]
 

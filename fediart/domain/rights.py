@@ -11,6 +11,7 @@ class Rights:
 
     `data_mining` is a name of the PLUS vocabulary (DMI-PROHIBITED-EXCEPTSEARCHENGINEINDEXING, …).
     `digital_source_type` is an address of the IPTC vocabulary, and only what the artist declared herself.
+    `constraint`: what is prohibited, in words, where `data_mining` says that it stands in words.
     `tdm_reservation`: 1 reserves, 0 does not (TDMRep); `web_statement` is the page that tells of the rights.
     """
 
@@ -24,3 +25,4 @@ class Rights:
     digital_source_type: str | None
     tdm_reservation: int
     tdm_policy: str
+    constraint: str = ""

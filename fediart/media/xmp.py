@@ -46,6 +46,7 @@ def build_packet(rights: Rights) -> bytes:
         _resource("cc:license", _address(rights.licence_url or "")),
         _licensor(_short(rights.creator, LINE), page),
         _text("plus:DataMining", PLUS_VOCABULARY + _short(rights.data_mining, LINE) if rights.data_mining else ""),
+        _words("plus:OtherConstraints", rights.constraint, LINE),
         _text("Iptc4xmpExt:DigitalSourceType", _address(rights.digital_source_type or "")),
         _text("tdm:reservation", str(rights.tdm_reservation)),
         _text("tdm:policy", _address(rights.tdm_policy)),

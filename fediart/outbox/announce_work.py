@@ -15,9 +15,10 @@ from fediart.activitypub.builders.activities import build_create, build_delete, 
 from fediart.activitypub.identifiers import Identifiers, host_of
 from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.actors import Actor
+from fediart.domain.policy import AiPolicy
 from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
-from fediart.storage import actors, deliveries, follows, shown, works
+from fediart.storage import actors, deliveries, follows, policies, shown, works
 
 
 def say(
@@ -33,6 +34,11 @@ def say(
         now=now,
         work_id=work_id,
     )
+
+
+def policy_now(db: Connection) -> AiPolicy:
+    """The revision that holds in this transaction."""
+    return policies.current_policy(db) or AiPolicy()
 
 
 def audience_of(db: Connection, actor: Actor, to: list[str], cc: list[str]) -> list[str]:
@@ -65,7 +71,7 @@ def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_create(note_document(ids, seen, to=to, cc=cc))
+    document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc))
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 
@@ -75,7 +81,7 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_update(note_document(ids, seen, to=to, cc=cc), now)
+    document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc), now)
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 
@@ -94,5 +100,5 @@ def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) ->
     seen = actors.shown_actor(db, actor_id)
     if seen is None:
         return
-    document = build_update(actor_document(ids, seen), now)
+    document = build_update(actor_document(ids, seen, policy_now(db)), now)
     say(db, document, actor_id=actor_id, inboxes=follows.inboxes_of_followers(db, actor_id), now=now)

@@ -20,6 +20,7 @@ from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
 from fediart.storage import actors, notifications
+from fediart.web.reservation import head_of
 from fediart.web.security import cookie_name, form_token, session_token, signed_in
 
 STATIC = Path(__file__).with_name("static")
@@ -97,6 +98,7 @@ async def render(
             unseen=unseen,
             form_token=form_token(request),
             path=request.url.path,
+            said=head_of(request),
             **values,
         )
     )

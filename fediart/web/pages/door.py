@@ -11,6 +11,7 @@ from fediart.studio import sign_in as acts
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.render import asked_to_wait, render
+from fediart.web.reservation import reserve_works
 from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
 
 
@@ -24,6 +25,7 @@ async def front(request: Request) -> Response:
         return go("/home")
     instance = instance_of(request)
     shown = await instance.storage.read(works.public_works, None, limit=30, only_media=True)
+    reserve_works(request, shown)
     is_new = not await instance.storage.read(accounts.any_account)
     return await render(request, "front.html", works=shown, is_new=is_new)
 

@@ -28,6 +28,7 @@ from fediart.web.pages import copies
 from fediart.web.pages.composer import waiting_in_words
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import render
+from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
 
 PAGE = 20
@@ -41,6 +42,7 @@ async def home(request: Request) -> Response:
         timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
     )
     await use_pictures(instance_of(request), account.actor_id, listed.items)
+    reserve_works(request, listed.items)
     return await render(
         request, "home.html", works=listed.items, older=listed.older, with_boosts=with_boosts, is_first=max_id is None
     )
@@ -55,6 +57,7 @@ async def tagged(request: Request) -> Response:
         rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE, local=viewer is None
     )
     await use_pictures(instance_of(request), viewer, listed)
+    reserve_works(request, listed)
     return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
 
 
@@ -100,6 +103,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     viewer = account.actor_id if account else None
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
     await use_pictures(instance_of(request), viewer, [*above, seen, *below])
+    reserve_works(request, [*above, *below], of=seen)
     is_mine = viewer == seen.work.actor_id
     is_waiting = seen.work.state == WorkState.WAITING
     is_out = is_mine and seen.work.state == WorkState.PUBLISHED
