@@ -15,10 +15,10 @@ from fediart.activitypub.builders.activities import build_create, build_delete, 
 from fediart.activitypub.identifiers import Identifiers, host_of
 from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.actors import Actor
-from fediart.domain.policy import AiPolicy
 from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
-from fediart.storage import actors, deliveries, follows, policies, shown, works
+from fediart.outbox.rights import policy_now
+from fediart.storage import actors, deliveries, follows, shown, works
 
 
 def say(
@@ -34,11 +34,6 @@ def say(
         now=now,
         work_id=work_id,
     )
-
-
-def policy_now(db: Connection) -> AiPolicy:
-    """The revision that holds in this transaction."""
-    return policies.current_policy(db) or AiPolicy()
 
 
 def audience_of(db: Connection, actor: Actor, to: list[str], cc: list[str]) -> list[str]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
+
 from fediart.activitypub.builders.note import RightsToBuild
 from fediart.activitypub.identifiers import Identifiers
 from fediart.domain import signals
 from fediart.domain.actors import Actor
+from fediart.domain.choices import Choices
+from fediart.domain.images import Image
 from fediart.domain.licences import Licence
 from fediart.domain.policy import AiPolicy
 from fediart.domain.reservations import Answer
 from fediart.domain.rights import Rights
-from fediart.domain.terms import Terms
+from fediart.domain.terms import Terms, terms_of_artist, terms_of_work
+from fediart.storage import actors, policies, works
+
+
+def policy_now(db: Connection) -> AiPolicy:
+    """The revision that holds in this transaction: also what another process has adopted."""
+    return policies.current_policy(db) or AiPolicy()
 
 
 def credit_of(ids: Identifiers, author: Actor) -> str:
@@ -47,6 +57,18 @@ def rights_in_files(ids: Identifiers, policy: AiPolicy, terms: Terms, author: Ac
         tdm_policy=ids.base_url + signals.TDM_POLICY if Answer.DENY in (reservation.training, reservation.ai_input) else "",
         constraint=reservation.words if is_constrained else "",
     )
+
+
+def rights_of_image(db: Connection, ids: Identifiers, image: Image) -> Rights | None:
+    """Of a picture of an artist here, as its work or, of a portrait, its artist says. None: nothing is to be written."""
+    author = actors.actor_by_id(db, image.actor_id)
+    if author is None or not author.is_local:
+        return None
+    policy = policy_now(db)
+    choices = actors.choices_of(db, [author.id]).get(author.id, Choices())
+    work = works.work_by_id(db, image.work_id) if image.work_id is not None else None
+    terms = terms_of_work(work, choices, policy) if work is not None else terms_of_artist(choices, policy)
+    return rights_in_files(ids, policy, terms, author, work.published_at if work is not None else image.created_at)
 
 
 def rights_to_say(ids: Identifiers, policy: AiPolicy, terms: Terms, author: Actor, made_at: int) -> RightsToBuild:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from fediart.domain.choices import Choices
 from fediart.domain.licences import Licensing
@@ -81,6 +81,26 @@ def put_choices(db: Connection, account_id: int, choices: Choices) -> None:
             **licence_columns(choices.licensing),
         )
     )
+
+
+def _to_restate(actor_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Published works with pictures whose terms are not wholly their own."""
+    return (
+        works.c.actor_id == actor_id,
+        works.c.state == WorkState.PUBLISHED,
+        (works.c.reservation.is_(None)) | (works.c.licence == ""),
+        exists(select(images.c.id).where(images.c.work_id == works.c.id)),
+    )
+
+
+def next_to_restate(db: Connection, actor_id: int, before: int | None) -> int | None:
+    """The newest of the works whose files say what their artist says of all works, older than `before`."""
+    query = select(func.max(works.c.id)).where(*_to_restate(actor_id))
+    return db.execute(query if before is None else query.where(works.c.id < before)).scalar()
+
+
+def count_to_restate(db: Connection, actor_id: int) -> int:
+    return db.execute(select(func.count()).select_from(works).where(*_to_restate(actor_id))).scalar_one()
 
 
 def licence_columns(licensing: Licensing | None) -> dict[str, str]:

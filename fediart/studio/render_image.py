@@ -16,11 +16,13 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod, CloakStrength
 from fediart.domain.images import Image, Rendition
+from fediart.domain.rights import Rights
 from fediart.errors import CloakFailed
 from fediart.instance import Instance
 from fediart.media.cloak.backends import chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
+from fediart.outbox.rights import rights_of_image
 from fediart.storage import accounts
 
 
@@ -50,10 +52,25 @@ def _method(backend: str, version: int, strength: str, encoders: Sequence[str]) 
     return CloakMethod(backend, version, strength, tuple(sorted(encoders)) if backend == SteeredCloak.name else ())
 
 
+async def rights_for(instance: Instance, image: Image) -> Rights | None:
+    """What a picture's files say of the rights in it, as it stands now."""
+    return await instance.storage.read(rights_of_image, instance.identifiers, image)
+
+
 def request_of(
-    instance: Instance, image: Image, account: Account, folder: Path, *, scratch: Path | None = None, patient: bool = False
+    instance: Instance,
+    image: Image,
+    account: Account,
+    folder: Path,
+    rights: Rights | None,
+    *,
+    scratch: Path | None = None,
+    patient: bool = False,
 ) -> RenderRequest:
-    """To render this image as its artist chose and the settings say, into `folder`. Looks at the disk, for encoders."""
+    """To render this image as its artist chose and the settings say, into `folder`. Looks at the disk, for encoders.
+
+    `rights`: `rights_for` it.
+    """
     cloak = instance.config.cloak
     return RenderRequest(
         original_path=instance.vault.path(image.vault_key or ""),
@@ -69,6 +86,7 @@ def request_of(
         scratch=scratch,
         encoders=instance.encoders_here(),
         patient=patient,
+        rights=rights,
         reads_origin=True,
         trust=instance.data / "trust",
     )
@@ -84,7 +102,8 @@ async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[Rende
     if account is None or image.vault_key is None:
         raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
-        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), patient=True)
+        rights = await rights_for(instance, image)
+        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), rights, patient=True)
         yield await render(request, lambda _share: None)
 
 

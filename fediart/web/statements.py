@@ -1,4 +1,4 @@
-"""What this server reserves, in the files that machines ask for: TDMRep's rules and policy, RSL's licences. Served to everyone."""
+"""What is reserved here, in the files that machines ask for: TDMRep's rules and policy, RSL's licences. For everyone."""
 
 from __future__ import annotations
 

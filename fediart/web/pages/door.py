@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fediart.errors import FediartError, NotFound
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
+from fediart.studio.choose_rights import is_to_be_asked
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.render import asked_to_wait, render
@@ -55,6 +56,9 @@ async def setup(request: Request) -> Response:
 async def _open(request: Request, username: str, password: str, path: str) -> Response:
     instance = instance_of(request)
     token = await acts.sign_in(instance, username, password, request.headers.get("user-agent", ""))
+    account = await instance.storage.read(accounts.account_named, acts.meant_username(username))
+    if account is not None and await is_to_be_asked(instance, account):
+        path = "/settings/rights/first"
     response = go(path)
     put_session(response, instance, token)
     return response

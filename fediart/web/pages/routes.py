@@ -58,6 +58,8 @@ def page_routes() -> list[Route]:
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),
         Route("/settings/profile", settings.profile, methods=both),
+        Route("/settings/rights", settings.rights, methods=both),
+        Route("/settings/rights/first", settings.first_rights, methods=both),
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),

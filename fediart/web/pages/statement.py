@@ -1,4 +1,4 @@
-"""The policy in plain words, made from its keys: what is asked of uploads, of posts from elsewhere, of machines. And our labels."""
+"""The policy in plain words, made from its keys; what our labels mean; what an artist allows and reserves."""
 
 from __future__ import annotations
 
