@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fediart.domain.reservations import Reservation
+
 AS = "https://www.w3.org/ns/activitystreams"
 AS_PUBLIC = f"{AS}#Public"
 AP_TYPE = "application/activity+json"
@@ -97,7 +99,7 @@ class ParsedActor:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
-    """A picture of a note; `focal` is (x, y), each -1..1."""
+    """A picture of a note; `focal` is (x, y), each -1..1. `reservation`: what it, or its note, reserves; None: nothing."""
 
     url: str
     media_type: str | None
@@ -106,6 +108,7 @@ class ParsedAttachment:
     height: int | None
     blurhash: str | None
     focal: tuple[float, float] | None
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class ParsedNote:
     mentions: tuple[ParsedMention, ...]
     hashtags: tuple[str, ...]
     language: str | None
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
