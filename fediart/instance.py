@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from fediart import __version__
 from fediart.activitypub.identifiers import Identifiers
 from fediart.activitypub.signatures.keys import generate_rsa_pair
@@ -30,6 +32,7 @@ from fediart.domain.policy import AiPolicy
 from fediart.domain.traffic import Traffic
 from fediart.errors import ConfigError, TooMany
 from fediart.ids import new_id
+from fediart.media.c2pa import MISSING, Notary, is_installed
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
 from fediart.media.disk import key_at
@@ -46,6 +49,8 @@ from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
 from fediart.storage.reserved import SaidOfFile
 from fediart.storage.tables import deliveries, jobs
+
+log = structlog.get_logger("fediart.instance")
 
 DELIVERY = "delivery"
 """Name of the crew that sends what the outbox holds; the others are named after their kind of job."""
@@ -86,6 +91,7 @@ class Instance:
     vault: Vault
     files: Files
     shelf: Shelf
+    notary: Notary
     client: RemoteClient
     identifiers: Identifiers
     session_key: bytes
@@ -234,6 +240,8 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
         )
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
         policy = await _policy(storage, config, clock())
+        if policy.reserve.c2pa and not is_installed():
+            log.warning("credentials.missing", reason=MISSING)
         yield Instance(
             config=config,
             data=data,
@@ -242,6 +250,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             vault=Vault(data / "originals"),
             files=Files(data / "media"),
             shelf=Shelf(data / "encoders"),
+            notary=Notary(data / "credentials", identifiers.host),
             client=client,
             identifiers=identifiers,
             session_key=read_secret(data),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fediart.domain.reservations import Reservation
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
@@ -26,3 +28,12 @@ class Rights:
     tdm_reservation: int
     tdm_policy: str
     constraint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """What Content Credentials in a file assert. `source_type`: IPTC's address, only as its artist declared it herself."""
+
+    title: str
+    reservation: Reservation
+    source_type: str | None

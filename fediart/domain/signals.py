@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from fediart.domain.policy import Reserve
 from fediart.domain.reservations import Answer, Reservation
@@ -75,6 +76,7 @@ def rsl_usages(reservation: Reservation) -> tuple[tuple[str, ...], tuple[str, ..
     return tuple(permitted), tuple(prohibited)
 
 
+@lru_cache(256)
 def headers_of(reservation: Reservation, reserve: Reserve, base_url: str) -> tuple[tuple[str, str], ...]:
     """The headers of an answer, as far as the policy has them sent. A Link stands beside other Links."""
     said = [("x-robots-tag", robots_words(reservation))]

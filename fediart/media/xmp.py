@@ -87,6 +87,11 @@ def packet_of_jpeg(data: bytes) -> bytes | None:
     return None
 
 
+def has_credentials(data: bytes) -> bool:
+    """Does a JPEG that we wrote carry Content Credentials?"""
+    return any(marker == _APP11 for marker, _, _ in _segments(data))
+
+
 def with_packet(data: bytes, packet: bytes | None) -> bytes:
     """A JPEG that we wrote, with another XMP packet, or none, in the place of its own. Its pixels' bytes are the same.
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from fediart.domain.policy import AiPolicy, Reserve, RobotsList
+from fediart.errors import BadInput
 from fediart.instance import Instance
+from fediart.media.c2pa import MISSING, is_installed
 from fediart.outbox.restate import RESTATE, restate_all
 from fediart.storage import accounts, jobs, policies
 
@@ -18,7 +20,8 @@ REJUDGE = "rejudge"
 async def adopt_policy(instance: Instance, policy: AiPolicy, account_id: int | None) -> AiPolicy:
     """Make it the one that holds, at once, and have what is stored judged again. Returns it with its number.
 
-    `account_id` None: from the shell. A server that runs beside learns of it by the job.
+    `account_id` None: from the shell. A server that runs beside learns of it by the job. Raises BadInput where a package
+    that it needs is missing.
     """
     adopted = await instance.storage.write(_adopt, policy, instance.clock(), account_id)
     instance.policy = adopted
@@ -32,6 +35,8 @@ def _in_files(policy: AiPolicy) -> Reserve:
 
 
 def _adopt(db: Connection, policy: AiPolicy, now: int, account_id: int | None) -> AiPolicy:
+    if policy.reserve.c2pa and not is_installed():
+        raise BadInput(MISSING)
     before = policies.current_policy(db)
     adopted = policies.add_policy(db, policy, now, account_id)
     if before is not None and _in_files(before) != _in_files(adopted):

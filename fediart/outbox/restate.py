@@ -17,14 +17,15 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from fediart.domain.images import Image, Rendition, ShownImage
+from fediart.domain.images import Image, Rendition, ShownImage, is_secret_name
+from fediart.domain.rights import Assertions
 from fediart.domain.works import WorkState
 from fediart.errors import NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
-from fediart.media.xmp import build_packet, with_packet
+from fediart.media.xmp import build_packet, has_credentials, packet_of_jpeg, with_packet
 from fediart.outbox.announce_work import announce_actor, announce_edit
-from fediart.outbox.rights import rights_of_image
+from fediart.outbox.rights import said_of_image
 from fediart.storage import actors, files, images, jobs, reserved, settings, works
 
 log = structlog.get_logger("fediart.outbox")
@@ -68,22 +69,36 @@ def restate_work(db: Connection, work_id: int, now: int, *, quiet: bool = False)
     jobs.add_job(db, RESTATE_WORK, {"work_id": work_id, "quiet": quiet}, now=now, lane=f"restate work {work_id}")
 
 
-def stated(instance: Instance, image: Image, held: Sequence[Rendition], packet: bytes | None) -> list[Rendition]:
-    """The renditions of a picture, each as a file that carries this packet. Reads and writes files; those of before stay.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What every file of a picture carries: an XMP packet, Content Credentials. None: it carries none."""
+
+    packet: bytes | None
+    assertions: Assertions | None
+
+
+def stated(instance: Instance, image: Image, held: Sequence[Rendition], said: Said) -> list[Rendition]:
+    """The renditions of a picture, each as a file that says this. Reads and writes files; those of before stay.
 
     Raises FileNotFoundError where one is not there any more.
     """
     made = []
     for rendition in held:
         data = instance.files.path(rendition.name).read_bytes()
-        new = with_packet(data, packet) if rendition.media_type == "image/jpeg" else data
-        if new == data and image.secret_names:
+        is_said = packet_of_jpeg(data) == said.packet and has_credentials(data) == (said.assertions is not None)
+        if is_said and is_secret_name(rendition.name) == image.secret_names:
             made.append(rendition)
             continue
+        new = data if is_said else signed(instance, with_packet(data, said.packet), said.assertions)
         suffix = rendition.name.rpartition(".")[2]
         name = instance.files.put(new, suffix, secret=image.secret_names)
         made.append(replace(rendition, name=name, bytes=len(new), sha256=_sha256(new)))
     return made
+
+
+def signed(instance: Instance, data: bytes, assertions: Assertions | None) -> bytes:
+    """A JPEG as it leaves: with Content Credentials, where there are any to give."""
+    return instance.notary.sign(data, assertions, instance.clock()) if assertions is not None else data
 
 
 def _sha256(data: bytes) -> str:
@@ -92,10 +107,10 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-async def packet_for(instance: Instance, image: Image) -> bytes | None:
-    """What every file of this picture carries now."""
-    rights = await instance.storage.read(rights_of_image, instance.identifiers, image)
-    return build_packet(rights) if rights is not None else None
+async def said_for(instance: Instance, image: Image) -> Said:
+    """As it stands now."""
+    rights, assertions = await instance.storage.read(said_of_image, instance.identifiers, image)
+    return Said(build_packet(rights) if rights is not None else None, assertions)
 
 
 # --------------------------------------------------------------------------------------------------------- the jobs
@@ -159,9 +174,9 @@ Made = list[tuple[ShownImage, list[Rendition]]]
 async def _made(instance: Instance, pictures: Sequence[ShownImage]) -> Made:
     made = []
     for shown in pictures:
-        packet = await packet_for(instance, shown.image)
+        said = await said_for(instance, shown.image)
         try:
-            made.append((shown, await asyncio.to_thread(stated, instance, shown.image, shown.renditions, packet)))
+            made.append((shown, await asyncio.to_thread(stated, instance, shown.image, shown.renditions, said)))
         except (FileNotFoundError, NotFound) as problem:
             log.warning("picture.not_restated", image=shown.image.id, reason=str(problem))
     return made

@@ -15,8 +15,9 @@ from fediart.domain.images import Image
 from fediart.domain.licences import Licence
 from fediart.domain.policy import AiPolicy
 from fediart.domain.reservations import Answer
-from fediart.domain.rights import Rights
+from fediart.domain.rights import Assertions, Rights
 from fediart.domain.terms import Terms, terms_of_artist, terms_of_work
+from fediart.media.c2pa import is_installed
 from fediart.storage import actors, policies, works
 
 
@@ -59,16 +60,22 @@ def rights_in_files(ids: Identifiers, policy: AiPolicy, terms: Terms, author: Ac
     )
 
 
-def rights_of_image(db: Connection, ids: Identifiers, image: Image) -> Rights | None:
-    """Of a picture of an artist here, as its work or, of a portrait, its artist says. None: nothing is to be written."""
+def said_of_image(db: Connection, ids: Identifiers, image: Image) -> tuple[Rights | None, Assertions | None]:
+    """(XMP, Content Credentials) of a picture of an artist here, as its work or, of a portrait, its artist says.
+
+    None: nothing of the kind is to be written.
+    """
     author = actors.actor_by_id(db, image.actor_id)
     if author is None or not author.is_local:
-        return None
+        return None, None
     policy = policy_now(db)
     choices = actors.choices_of(db, [author.id]).get(author.id, Choices())
     work = works.work_by_id(db, image.work_id) if image.work_id is not None else None
     terms = terms_of_work(work, choices, policy) if work is not None else terms_of_artist(choices, policy)
-    return rights_in_files(ids, policy, terms, author, work.published_at if work is not None else image.created_at)
+    rights = rights_in_files(ids, policy, terms, author, work.published_at if work is not None else image.created_at)
+    if not (policy.reserve.c2pa and is_installed()):
+        return rights, None
+    return rights, Assertions(f"A picture of {author.shown_name}", terms.reservation, terms.declaration.source_type)
 
 
 def rights_to_say(ids: Identifiers, policy: AiPolicy, terms: Terms, author: Actor, made_at: int) -> RightsToBuild:

@@ -22,7 +22,7 @@ from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
-from fediart.outbox.restate import packet_for, stated
+from fediart.outbox.restate import said_for, stated
 from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
@@ -217,8 +217,8 @@ async def release_work(instance: Instance, work_id: int) -> None:
         # What is reserved, allowed and said of it may have been chosen since it was rendered. In an open work the files get
         # their contents' names, which may be cached for ever.
         image = dataclasses.replace(shown.image, secret_names=not work.visibility.is_open)
-        packet = await packet_for(instance, image)
-        named.append((image.id, await asyncio.to_thread(stated, instance, image, shown.renditions, packet)))
+        said = await said_for(instance, image)
+        named.append((image.id, await asyncio.to_thread(stated, instance, image, shown.renditions, said)))
     unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
     await discard(instance, unused, [])
     log.info("work.released", work=work_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,13 +17,14 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod, CloakStrength
 from fediart.domain.images import Image, Rendition
-from fediart.domain.rights import Rights
+from fediart.domain.rights import Assertions, Rights
 from fediart.errors import CloakFailed
 from fediart.instance import Instance
 from fediart.media.cloak.backends import chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
-from fediart.outbox.rights import rights_of_image
+from fediart.outbox.restate import signed
+from fediart.outbox.rights import said_of_image
 from fediart.storage import accounts
 
 
@@ -54,7 +56,7 @@ def _method(backend: str, version: int, strength: str, encoders: Sequence[str]) 
 
 async def rights_for(instance: Instance, image: Image) -> Rights | None:
     """What a picture's files say of the rights in it, as it stands now."""
-    return await instance.storage.read(rights_of_image, instance.identifiers, image)
+    return (await instance.storage.read(said_of_image, instance.identifiers, image))[0]
 
 
 def request_of(
@@ -108,15 +110,18 @@ async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[Rende
 
 
 async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
-    """Into the public store, synced, before any row names them."""
-    return await asyncio.to_thread(_put_files, instance, image, result)
+    """Into the public store, synced, before any row names them. Signed, where the policy says so."""
+    _, assertions = await instance.storage.read(said_of_image, instance.identifiers, image)
+    return await asyncio.to_thread(_put_files, instance, image, result, assertions)
 
 
-def _put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
+def _put_files(instance: Instance, image: Image, result: RenderResult, assertions: Assertions | None) -> list[Rendition]:
     out = []
     for item in result.renditions:
-        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
-        out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+        data = signed(instance, item.path.read_bytes(), assertions)
+        name = instance.files.put(data, item.path.suffix.lstrip("."), secret=image.secret_names)
+        sha256 = item.sha256 if assertions is None else hashlib.sha256(data).hexdigest()
+        out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, len(data), sha256))
     return out
 
 

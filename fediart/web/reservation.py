@@ -93,6 +93,13 @@ def put_headers(headers: MutableHeaders, scope: Scope, instance: Instance) -> No
             headers[name] = value
 
 
+def encoded_headers(instance: Instance) -> list[tuple[bytes, bytes]]:
+    """The instance's, for what answers without a request."""
+    reserve = instance.policy.reserve
+    said = signals.headers_of(reserve.default, reserve, instance.identifiers.base_url)
+    return [(name.encode(), value.encode()) for name, value in said]
+
+
 def head_of(request: Request) -> dict[str, Any]:
     """What the head of a page says: `robots`, `tdm` (0, 1, None: nothing), `tdm_policy`, `rsl`, `reservation`."""
     instance: Instance = request.app.state.instance
