@@ -88,7 +88,9 @@ def put_headers(headers: MutableHeaders, scope: Scope, instance: Instance) -> No
     reservation = reservation_for(scope, instance)
     for name, value in signals.headers_of(reservation, instance.policy.reserve, instance.identifiers.base_url):
         if name == "link":
-            headers.append(name, value)
+            # Client programs page by their Link, and not all of them read more than one.
+            if not scope["path"].startswith("/api/"):
+                headers.append(name, value)
         else:
             headers[name] = value
 

@@ -58,20 +58,13 @@ def of_posts(policy: AiPolicy) -> list[tuple[str, str]]:
     """(what a post of another server is, what is done with it)."""
     remote = policy.remote
     rows = [
-        (
-            "Its author, or the file of its picture, says that it was made with AI",
-            max(remote.self_label, remote.declared, key=_order),
-        ),
-        (
-            "It carries a hashtag that the admin has listed, like " + ", ".join(f"#{tag}" for tag in remote.hashtags[:3]),
-            remote.hashtag,
-        ),
+        ("Its author says that it was made with AI", remote.self_label),
+        ("The file of its picture says so", remote.declared),
     ]
-    return [(what, _POST[action]) for what, action in rows if remote.hashtags or not what.startswith("It carries")]
-
-
-def _order(action: RemoteAction) -> int:
-    return list(RemoteAction).index(action)
+    if remote.hashtags:
+        some = ", ".join(f"#{tag}" for tag in remote.hashtags[:3])
+        rows.append((f"It carries a hashtag that the admin has listed, like {some}", remote.hashtag))
+    return [(what, _POST[action]) for what, action in rows]
 
 
 async def statement(request: Request) -> Response:
