@@ -636,6 +636,10 @@ async def test_the_files_for_machines_name_whoever_says_something_else_and_the_s
             assert tdm_of(rules, path) == tdm, path
             assert rsl_of(text, path) == usages, path
         assert rules[-1] == {"location": "/", "tdm-reservation": 1, "tdm-policy": f"{BASE}/tdm-policy.json"}
+        said = (await world.stranger.get("/robots.txt")).text
+        assert re.findall("(?m)^Content-Usage: (.*)$", said) == [
+            "train-ai=n, search=y", "/@mira$ train-ai=y, search=y", "/@mira/ train-ai=y, search=y"
+        ]  # fmt: skip
     policy = await world.stranger.get("/tdm-policy.json")
     assert policy.headers["content-type"] == "application/ld+json"
     assert policy.json()["profile"] == "http://www.w3.org/ns/tdmrep"
