@@ -12,10 +12,13 @@ import hmac
 import re
 import shutil
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from fediart import __version__
 from fediart.activitypub.identifiers import Identifiers
@@ -29,6 +32,7 @@ from fediart.domain.policy import AiPolicy
 from fediart.domain.traffic import Traffic
 from fediart.errors import ConfigError, TooMany
 from fediart.ids import new_id
+from fediart.media.c2pa import MISSING, Notary, is_installed
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
 from fediart.media.disk import key_at
@@ -43,7 +47,10 @@ from fediart.storage.agents import FILE as AGENTS_FILE
 from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
 from fediart.storage.migrate import migrate
+from fediart.storage.reserved import SaidOfFile
 from fediart.storage.tables import deliveries, jobs
+
+log = structlog.get_logger("fediart.instance")
 
 DELIVERY = "delivery"
 """Name of the crew that sends what the outbox holds; the others are named after their kind of job."""
@@ -84,6 +91,7 @@ class Instance:
     vault: Vault
     files: Files
     shelf: Shelf
+    notary: Notary
     client: RemoteClient
     identifiers: Identifiers
     session_key: bytes
@@ -104,6 +112,8 @@ class Instance:
     """The pictures that are being prepared now, by id."""
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One comparison is made at a time: each takes a processor for a second or two."""
+    said_of_files: OrderedDict[str, tuple[float, tuple[SaidOfFile, ...]]] = field(default_factory=OrderedDict)
+    """Name of a public file → when it was asked (monotonic clock), and what is reserved of it. Who chooses anew clears it."""
     accepted_at: float = -1.0
     """When an inbox took its last activity, on the monotonic clock."""
 
@@ -230,6 +240,8 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
         )
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
         policy = await _policy(storage, config, clock())
+        if policy.reserve.c2pa and not is_installed():
+            log.warning("credentials.missing", reason=MISSING)
         yield Instance(
             config=config,
             data=data,
@@ -238,6 +250,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             vault=Vault(data / "originals"),
             files=Files(data / "media"),
             shelf=Shelf(data / "encoders"),
+            notary=Notary(data / "credentials", identifiers.host),
             client=client,
             identifiers=identifiers,
             session_key=read_secret(data),

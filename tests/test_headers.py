@@ -23,7 +23,11 @@ from tests.waiting import until
 from tests.world import a_world
 
 ALWAYS = {
-    "x-robots-tag": "noai, noimageai",
+    "x-robots-tag": "noai, noimageai, noarchive",
+    "tdm-reservation": "1",
+    "tdm-policy": "http://localhost:8000/tdm-policy.json",
+    "content-usage": "train-ai=n",
+    "content-signal": "search=yes, ai-input=no, ai-train=no",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -36,8 +40,12 @@ def _judge(answer: httpx.Response) -> list[str]:
     policy = answer.headers.get("content-security-policy", "")
     if policy not in (PAGE_POLICY, FILE_POLICY, GATE_POLICY):
         wrong.append(f"content-security-policy: {policy}")
-    if answer.headers.get_list("x-robots-tag") != ["noai, noimageai"]:
-        wrong.append("x-robots-tag stands there several times")
+    for name in ALWAYS:
+        if len([1 for held, _ in answer.headers.multi_items() if held == name]) != 1:
+            wrong.append(f"{name} stands there several times")
+    licence = '<http://localhost:8000/license.xml>; rel="license"; type="application/rsl+xml"'
+    if (licence in answer.headers.get("link", "")) == answer.url.path.startswith("/api/"):
+        wrong.append(f"link: {answer.headers.get('link')}")
     if not re.fullmatch(r"[0-9a-f]{16}", answer.headers.get("x-request-id", "")):
         wrong.append("no request id")
     if answer.content and not answer.headers.get("content-type") and answer.status_code != 304:
@@ -228,7 +236,9 @@ async def test_words_from_outside_stay_words_on_every_page(tmp_path: Path) -> No
         assert all("alert(2)" in text for text in shown[1:3]), "the words are there"
         for text in shown:
             elements = _Elements(text).found
-            assert [held for name, held in elements if name == "script" and not held.get("src", "").startswith("/static/")] == []
+            scripts = [held for name, held in elements if name == "script" and held.get("type") != "application/ld+json"]
+            assert [held for held in scripts if not held.get("src", "").startswith("/static/")] == []
+            assert "<script>" not in text
             assert [held for name, held in elements if name == "img" and not held.get("src", "").startswith("/")] == []
             assert [held for _, held in elements if any(attribute.startswith("on") for attribute in held)] == []
 

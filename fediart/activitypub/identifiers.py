@@ -126,6 +126,17 @@ class Identifiers:
     def work_url(self, username: str, work_id: int) -> str:
         return f"{self.base_url}/@{username}/{work_id}"
 
+    def rights_url(self, username: str) -> str:
+        """The page that says what an artist allows and reserves, and how to ask."""
+        return f"{self.profile_url(username)}/rights"
+
+    def label_url(self, name: str) -> str:
+        return f"{self.base_url}/labels/{name}"
+
+    def absolute(self, address: str) -> str:
+        """Of a path of this server, or of an address as it is."""
+        return self.base_url + address if address.startswith("/") else address
+
     def tag_url(self, tag: str) -> str:
         return f"{self.base_url}/tags/{quote(tag)}"
 

@@ -16,7 +16,10 @@ def build_nodeinfo_links(ids: Identifiers) -> dict[str, Any]:
     return {"links": links}
 
 
-def build_nodeinfo(version: str, *, software: str, name: str, description: str, users: int, posts: int) -> dict[str, Any]:
+def build_nodeinfo(
+    version: str, *, software: str, name: str, description: str, users: int, posts: int, preset: str, statement: str
+) -> dict[str, Any]:
+    """`preset`: the AI-art policy's; `statement`: the address of its page."""
     return {
         "version": version,
         "software": {"name": "fediart", "version": software},
@@ -24,7 +27,11 @@ def build_nodeinfo(version: str, *, software: str, name: str, description: str, 
         "services": {"inbound": [], "outbound": []},
         "openRegistrations": False,
         "usage": {"users": {"total": users}, "localPosts": posts},
-        "metadata": {"nodeName": name, "nodeDescription": description},
+        "metadata": {
+            "nodeName": name,
+            "nodeDescription": description,
+            "aiPolicy": {"preset": preset, "statement": statement},
+        },
     }
 
 

@@ -5,10 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fediart.domain.reservations import Reservation
+
 AS = "https://www.w3.org/ns/activitystreams"
 AS_PUBLIC = f"{AS}#Public"
 AP_TYPE = "application/activity+json"
 AP_ACCEPT = f'{AP_TYPE}, application/ld+json; profile="{AS}"'
+
+FEDIART = "urn:uuid:471d6064-35f8-4462-9467-61813ed008c0#"
+"""Our own two terms stand under this name, which belongs to no host: see docs/fep-ai-reservation.md."""
+
+RIGHTS_TERMS: dict[str, Any] = {
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    # Not `schema`, which Mastodon binds to another address; there no program finds schema.org's terms.
+    "sc": "http://schema.org/",
+    "license": {"@id": "sc:license", "@type": "@id"},
+    "usageInfo": {"@id": "sc:usageInfo", "@type": "@id"},
+    "acquireLicensePage": {"@id": "sc:acquireLicensePage", "@type": "@id"},
+    "copyrightNotice": "sc:copyrightNotice",
+    "creditText": "sc:creditText",
+    "digitalSourceType": {"@id": "sc:digitalSourceType", "@type": "@id"},
+    "tdm": "http://www.w3.org/ns/tdmrep#",
+    "tdmReservation": {"@id": "tdm:reservation", "@type": "xsd:integer"},
+    "tdmPolicy": {"@id": "tdm:policy", "@type": "@id"},
+    "xRobotsTag": "https://w3id.org/fep/5e53#xRobotsTag",
+    "Label": "https://w3id.org/fep/4c96#Label",
+    "fediart": FEDIART,
+    "contentUsage": "fediart:contentUsage",
+    "cloaked": {"@id": "fediart:cloaked", "@type": "xsd:boolean"},
+}
 
 NOTE_CONTEXT: list[Any] = [
     AS,
@@ -22,6 +47,7 @@ NOTE_CONTEXT: list[Any] = [
         "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
         "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
+        **RIGHTS_TERMS,
     },
 ]
 
@@ -39,6 +65,7 @@ ACTOR_CONTEXT: list[Any] = [
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
         "Hashtag": "as:Hashtag",
+        **RIGHTS_TERMS,
     },
 ]
 
@@ -72,7 +99,7 @@ class ParsedActor:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
-    """A picture of a note; `focal` is (x, y), each -1..1."""
+    """A picture of a note; `focal` is (x, y), each -1..1. `reservation`: what it, or its note, reserves; None: nothing."""
 
     url: str
     media_type: str | None
@@ -81,6 +108,7 @@ class ParsedAttachment:
     height: int | None
     blurhash: str | None
     focal: tuple[float, float] | None
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +138,7 @@ class ParsedNote:
     mentions: tuple[ParsedMention, ...]
     hashtags: tuple[str, ...]
     language: str | None
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,25 @@ class Reservation:
         """Is anything of it kept from AI? What TDMRep calls a reservation."""
         return Answer.DENY in (self.training, self.ai_input)
 
+    @property
+    def words(self) -> str:
+        """In sentences, for people."""
+        denied = [
+            words
+            for answer, words in ((self.training, "trained on it"), (self.ai_input, "given it to answer with"))
+            if answer == Answer.DENY
+        ]
+        if len(denied) == 2:
+            said = "AI may not be trained on it, nor be given it to answer with."
+        else:
+            said = f"AI may not be {denied[0]}." if denied else "AI may be trained on it, and be given it to answer with."
+        found = "Search engines may list it." if self.search == Answer.ALLOW else "Search engines may not list it."
+        return f"{said} {found}"
+
+    def is_like(self, other: Reservation) -> bool:
+        """The same answers, whenever they were given."""
+        return _parts(self) == _parts(other)
+
     def stricter(self, other: Reservation) -> Reservation:
         """Of two, no wherever either says no: what a copy of somebody else's picture goes out with."""
 

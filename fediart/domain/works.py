@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fediart.domain.actors import Actor
+from fediart.domain.choices import Choices
 from fediart.domain.declarations import Declaration
 from fediart.domain.images import ShownImage
 
@@ -102,6 +103,8 @@ class ShownActor:
     following: int = 0
     works: int = 0
     last_work_id: int | None = None
+    choices: Choices | None = None
+    """What is reserved and allowed, of an artist of this server."""
 
 
 @dataclass(frozen=True, slots=True)

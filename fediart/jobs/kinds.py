@@ -12,6 +12,8 @@ from typing import Any
 from fediart.instance import Instance
 from fediart.office.adopt_policy import REJUDGE
 from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
+from fediart.outbox.restate import RESTATE, RESTATE_WORK, restate_one, restate_step
+from fediart.outbox.restate import give_up_step as give_up_step_of_run
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.copy_image import give_up_copy, make_copy
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
@@ -45,12 +47,29 @@ def _of(act: Callable[[Instance, int], Awaitable[None]], name: str) -> Act:
     return with_id
 
 
+def _restate(act: Callable[[Instance, int, int], Awaitable[None]]) -> Act:
+    async def step(instance: Instance, payload: dict[str, Any]) -> None:
+        await act(instance, payload["actor_id"], payload["run"])
+
+    return step
+
+
+async def _restate_work(instance: Instance, payload: dict[str, Any]) -> None:
+    await restate_one(instance, payload["work_id"], quiet=payload["quiet"])
+
+
+async def _nothing(_instance: Instance, _payload: dict[str, Any]) -> None:
+    """What was there stays, and the log has said why."""
+
+
 KINDS: dict[str, Kind] = {
     "cloak": Kind(_of(cloak_image, "image_id"), 1, 1, 60_000, 4, _of(give_up_image, "image_id"), in_turn=True),
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
     REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
+    RESTATE: Kind(_restate(restate_step), 1, 1, 60_000, 4, _restate(give_up_step_of_run), after=("release",)),
+    RESTATE_WORK: Kind(_restate_work, 1, 1, 60_000, 4, _nothing, after=("release",)),
     # Old works wait for new ones: whoever uploads now sits before the screen.
     RECLOAK: Kind(_of(redo_step, "redo_id"), 1, 1, 60_000, 4, _of(give_up_step, "redo_id"), after=("cloak", "release")),
 }

@@ -8,6 +8,7 @@ XMP only: what Pillow writes into Exif is not UTF-8.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -46,6 +47,7 @@ def build_packet(rights: Rights) -> bytes:
         _resource("cc:license", _address(rights.licence_url or "")),
         _licensor(_short(rights.creator, LINE), page),
         _text("plus:DataMining", PLUS_VOCABULARY + _short(rights.data_mining, LINE) if rights.data_mining else ""),
+        _words("plus:OtherConstraints", rights.constraint, LINE),
         _text("Iptc4xmpExt:DigitalSourceType", _address(rights.digital_source_type or "")),
         _text("tdm:reservation", str(rights.tdm_reservation)),
         _text("tdm:policy", _address(rights.tdm_policy)),
@@ -71,6 +73,52 @@ def saved_with(media_type: str, packet: bytes | None) -> dict[str, Any]:
         info.add_itxt("XML:com.adobe.xmp", packet.decode())
         return {"pnginfo": info}
     return {"xmp": packet}
+
+
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_APP0, _APP1, _APP11, _SCAN = 0xE0, 0xE1, 0xEB, 0xDA
+
+
+def packet_of_jpeg(data: bytes) -> bytes | None:
+    """The XMP packet of a JPEG that we wrote; None: it has none."""
+    for marker, start, end in _segments(data):
+        if marker == _APP1 and data.startswith(_XMP, start + 4):
+            return data[start + 4 + len(_XMP) : end]
+    return None
+
+
+def has_credentials(data: bytes) -> bool:
+    """Does a JPEG that we wrote carry Content Credentials?"""
+    return any(marker == _APP11 for marker, _, _ in _segments(data))
+
+
+def with_packet(data: bytes, packet: bytes | None) -> bytes:
+    """A JPEG that we wrote, with another XMP packet, or none, in the place of its own. Its pixels' bytes are the same.
+
+    Content Credentials, which vouch for the bytes as they were, go. The file is as if it had been saved with the packet.
+    """
+    kept, at = [], 2
+    for marker, start, end in _segments(data):
+        if marker == _APP11 or (marker == _APP1 and data.startswith(_XMP, start + 4)):
+            continue
+        kept.append(data[start:end])
+        if marker == _APP0:
+            at += end - start
+    rest = b"".join(kept)
+    said = b""
+    if packet is not None:
+        said = bytes((0xFF, _APP1)) + (2 + len(_XMP) + len(packet)).to_bytes(2, "big") + _XMP + packet
+    return data[:2] + rest[: at - 2] + said + rest[at - 2 :]
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of each segment of a JPEG, the last one from its first scan to the end of the file."""
+    at = 2
+    while data[at + 1] != _SCAN:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], at, end
+        at = end
+    yield _SCAN, at, len(data)
 
 
 def _short(words: str, most: int) -> str:

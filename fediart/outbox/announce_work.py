@@ -17,6 +17,7 @@ from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
+from fediart.outbox.rights import policy_now
 from fediart.storage import actors, deliveries, follows, shown, works
 
 
@@ -65,7 +66,7 @@ def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_create(note_document(ids, seen, to=to, cc=cc))
+    document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc))
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 
@@ -75,7 +76,7 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_update(note_document(ids, seen, to=to, cc=cc), now)
+    document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc), now)
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 
@@ -94,5 +95,5 @@ def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) ->
     seen = actors.shown_actor(db, actor_id)
     if seen is None:
         return
-    document = build_update(actor_document(ids, seen), now)
+    document = build_update(actor_document(ids, seen, policy_now(db)), now)
     say(db, document, actor_id=actor_id, inboxes=follows.inboxes_of_followers(db, actor_id), now=now)

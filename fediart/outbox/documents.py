@@ -7,8 +7,12 @@ from typing import Any
 from fediart.activitypub.builders.actor import ActorToBuild, build_actor
 from fediart.activitypub.builders.note import ImageToBuild, MentionToBuild, NoteToBuild, build_note
 from fediart.activitypub.identifiers import Identifiers
+from fediart.domain.declarations import LABELS
 from fediart.domain.images import ShownImage
+from fediart.domain.policy import AiPolicy
+from fediart.domain.terms import terms_of_artist, terms_of_work
 from fediart.domain.works import ShownActor, ShownWork
+from fediart.outbox.rights import rights_to_say
 
 FEDERATED_IMAGES = 4
 """Mastodon keeps the first four pictures of a post and drops the others silently."""
@@ -19,8 +23,9 @@ def media_url(ids: Identifiers, name: str) -> str:
     return f"{ids.base_url}/media/{name}"
 
 
-def actor_document(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
+def actor_document(ids: Identifiers, shown: ShownActor, policy: AiPolicy) -> dict[str, Any]:
     actor = shown.actor
+    terms = terms_of_artist(shown.choices, policy)
     return build_actor(
         ids,
         ActorToBuild(
@@ -33,6 +38,7 @@ def actor_document(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
             published_ms=actor.created_at,
             icon=_picture(ids, shown.avatar),
             image=_picture(ids, shown.header),
+            rights=rights_to_say(ids, policy, terms, actor, actor.created_at),
         ),
     )
 
@@ -44,8 +50,10 @@ def _picture(ids: Identifiers, shown: ShownImage | None) -> tuple[str, str, str]
     return media_url(ids, shown.public.name), shown.public.media_type, shown.image.alt
 
 
-def note_document(ids: Identifiers, shown: ShownWork, *, to: list[str], cc: list[str]) -> dict[str, Any]:
+def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: list[str], cc: list[str]) -> dict[str, Any]:
     work = shown.work
+    terms = terms_of_work(work, shown.author.choices, policy)
+    label = work.declaration.self_label
     return build_note(
         ids,
         NoteToBuild(
@@ -61,16 +69,18 @@ def note_document(ids: Identifiers, shown: ShownWork, *, to: list[str], cc: list
             in_reply_to=work.in_reply_to_uri,
             to=tuple(to),
             cc=tuple(cc),
-            images=tuple(_attachments(ids, shown)),
+            images=tuple(_attachments(ids, shown, tells_cloaks=terms.tell_cloaked)),
             mentions=tuple(MentionToBuild(m.uri, m.acct) for m in shown.mentions),
             hashtags=shown.tags,
             likes=work.likes,
             boosts=work.boosts,
+            rights=rights_to_say(ids, policy, terms, shown.author.actor, work.published_at),
+            label=(label, LABELS[label]) if label is not None else None,
         ),
     )
 
 
-def _attachments(ids: Identifiers, shown: ShownWork) -> list[ImageToBuild]:
+def _attachments(ids: Identifiers, shown: ShownWork, *, tells_cloaks: bool) -> list[ImageToBuild]:
     out = []
     for item in shown.images:
         if item.public is None:
@@ -86,6 +96,7 @@ def _attachments(ids: Identifiers, shown: ShownWork) -> list[ImageToBuild]:
                 height=item.public.height,
                 blurhash=image.blurhash,
                 focal=focal,
+                cloaked=tells_cloaks and image.cloak and image.cloak_report is not None,
             )
         )
     return out

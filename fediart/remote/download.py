@@ -12,13 +12,13 @@ FILE_SECONDS = 600.0
 """For a file of tens of megabytes over a slow line."""
 
 
-async def download_picture(client: RemoteClient, url: str, path: Path, *, max_bytes: int) -> str:
-    """Fetch `url` into `path`; returns its Content-Type. Raises RemoteError."""
+async def download_picture(client: RemoteClient, url: str, path: Path, *, max_bytes: int) -> Answer:
+    """Fetch `url` into `path`; the answer's body is empty. Raises RemoteError."""
     answer = await _downloaded(client, url, path, accept="image/*", max_bytes=max_bytes, total_seconds=30.0)
     kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
     if not kind.startswith("image/"):
         raise BadAnswer("The other server sent something that is no picture.", detail=f"{url[:200]}: {kind[:100]}")
-    return kind
+    return answer
 
 
 async def download_file(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from fediart.domain.actors import Actor
+from fediart.domain.choices import Choices
+from fediart.domain.licences import licensing_from
+from fediart.domain.reservations import reservation_from
 from fediart.domain.works import ShownActor, Visibility, WorkState
 from fediart.storage import images as image_rows
-from fediart.storage.tables import actors, follows, works
+from fediart.storage.tables import accounts, actors, follows, works
 
 PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
 _FIELDS = tuple(Actor.__dataclass_fields__).index("fields")
@@ -91,6 +95,18 @@ def save_remote_actor(db: Connection, new_id: int, values: dict[str, Any]) -> Ac
     return found
 
 
+_CHOICES = select(
+    accounts.c.actor_id, accounts.c.reservation, accounts.c.licence, accounts.c.licence_text, accounts.c.tell_cloaked
+).where(accounts.c.actor_id.in_(bindparam("ids", expanding=True)))
+
+
+def choices_of(db: Connection, ids: Iterable[int]) -> dict[int, Choices]:
+    """What those of these actors say of their works who have an account here."""
+    wanted = list(ids)
+    rows = db.execute(_CHOICES, {"ids": wanted}).all() if wanted else []
+    return {row[0]: Choices(reservation_from(row[1]), licensing_from(row[2], row[3]), tell_cloaked=bool(row[4])) for row in rows}
+
+
 def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     """Actors with their pictures, without counts."""
     wanted = list(set(ids))
@@ -99,9 +115,11 @@ def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     found = [actor_of(row) for row in db.execute(_BY_IDS, {"ids": wanted}).all()]
     picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
     pictures = image_rows.shown_images(db, picture_ids)
+    choices = choices_of(db, [actor.id for actor in found if actor.is_local])
     return {
         actor.id: ShownActor(
             actor=actor,
+            choices=choices.get(actor.id),
             avatar=pictures.get(actor.avatar_image_id or 0),
             header=pictures.get(actor.header_image_id or 0),
         )
@@ -124,13 +142,11 @@ def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
             works.c.visibility.in_([Visibility.PUBLIC, Visibility.UNLISTED]),
         )
     ).one()
-    return ShownActor(shown.actor, shown.avatar, shown.header, followers, following, count, last)
+    return replace(shown, followers=followers, following=following, works=count, last_work_id=last)
 
 
 def local_counts(db: Connection) -> tuple[int, int]:
     """(local artists, their published works), for NodeInfo."""
-    from fediart.storage.tables import accounts
-
     people = db.execute(select(func.count()).select_from(accounts)).scalar_one()
     shown = db.execute(
         select(func.count())

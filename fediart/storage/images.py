@@ -143,6 +143,11 @@ def swap_renditions(db: Connection, image_id: int) -> list[str] | None:
     return put_renditions(db, image_id, [replace(item, kind=item.kind.removeprefix(_NEXT)) for item in made]) if made else None
 
 
+def restate_renditions(db: Connection, image_id: int, made: Sequence[Rendition]) -> list[str]:
+    """As `put_renditions`, but what is staged stays."""
+    return _replace(db, image_id, and_(renditions.c.image_id == image_id, ~renditions.c.kind.startswith(_NEXT)), made)
+
+
 def _is_staged(image_id: int) -> ColumnElement[bool]:
     return and_(renditions.c.image_id == image_id, renditions.c.kind.startswith(_NEXT))
 

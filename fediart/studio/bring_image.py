@@ -12,9 +12,12 @@ import structlog
 from sqlalchemy import Connection
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
+from fediart.domain.reservations import reservation_from, reservation_text
+from fediart.domain.signals import read_headers, together
 from fediart.errors import BadInput, CloakFailed, RefusedByRemote, RemoteError, Unreachable
 from fediart.instance import Instance
 from fediart.media.intake import IntakeLimits, check_header
+from fediart.media.origin.reserved import read_reserved
 from fediart.media.pipeline import RenderRequest, render
 from fediart.remote.download import download_picture
 from fediart.storage import images
@@ -65,7 +68,7 @@ async def _fail(instance: Instance, image: Image, message: str) -> None:
 async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[Rendition], dict[str, Any]]:
     path = folder / "picture"
     limits = instance.config.media
-    await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
+    answer = await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
     header = await asyncio.to_thread(check_header, path, IntakeLimits(limits.remote_bytes, limits.remote_pixels))
     memory_mb = instance.config.cloak.memory_mb
     request = RenderRequest(
@@ -90,7 +93,10 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         small = await asyncio.to_thread(item.path.read_bytes)
         name = await asyncio.to_thread(instance.files.put, small, "jpg", secret=image.secret_names)
         made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+    # What its server says to whoever fetches it, it says to us: our copy goes out with it.
+    said = [reservation_from(image.reservation), read_headers(answer.headers), await asyncio.to_thread(read_reserved, path)]
     facts = {
+        "reservation": reservation_text(together(said)),
         "width": header.width,
         "height": header.height,
         "blurhash": image.blurhash or result.blurhash,

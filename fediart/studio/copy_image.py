@@ -28,7 +28,7 @@ from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.targets import PLATFORMS, target_for
 from fediart.storage import accounts, copies, images, jobs, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import reporter
+from fediart.studio.render_image import reporter, rights_for
 
 log = structlog.get_logger("fediart.studio")
 
@@ -105,6 +105,7 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
     if len(encoders) != len(names):
         await _fail(instance, copy_id, OTHER_ENCODERS)
         return
+    rights = await rights_for(instance, image)
     await instance.storage.write(copies.change_copy, copy_id, state=CopyState.MAKING, progress=0.0)
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="copy-") as folder:
         request = RenderRequest(
@@ -119,6 +120,7 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
             threads=instance.config.cloak.threads,
             memory_mb=instance.config.cloak.memory_mb,
             encoders=encoders,
+            rights=rights,
             target=target_for(copy.platform, image.original_type),
         )
         try:

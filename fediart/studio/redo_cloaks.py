@@ -26,6 +26,7 @@ from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderResult
 from fediart.outbox.announce_work import announce_edit
+from fediart.outbox.restate import RESTATE_WORK, restate_work
 from fediart.storage import files, images, jobs, redos, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.render_image import facts_of, present_methods, put_files, rendered_anew
@@ -256,7 +257,7 @@ def _put_staged(db: Connection, turn: Turn, new: Sequence[Rendition], facts: dic
 
 async def _show(instance: Instance, redo_id: int, work_id: int) -> None:
     unused = await instance.storage.write(_swap, instance, redo_id, work_id, instance.clock())
-    instance.wake(DELIVERY)
+    instance.wake(DELIVERY, RESTATE_WORK)
     await discard(instance, unused, [])
     log.info("work.recloaked", work=work_id, redo=redo_id)
 
@@ -280,5 +281,7 @@ def _swap(db: Connection, instance: Instance, redo_id: int, work_id: int, now: i
         # Mastodon fetches changed pictures only of a post that says it was edited since.
         works.change_work(db, work_id, edited_at=max(now, (work.edited_at or 0) + 1))
         announce_edit(db, instance.identifiers, work_id, now)
+        # What was said of it may have changed between the picture's making and now.
+        restate_work(db, work_id, now, quiet=True)
     _go_on(db, redo_id, now)
     return unused

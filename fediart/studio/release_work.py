@@ -6,9 +6,9 @@ If a picture cannot be cloaked its work goes back to being a draft. Nothing uncl
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import shutil
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -22,10 +22,11 @@ from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
+from fediart.outbox.restate import said_for, stated
 from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
-from fediart.studio.render_image import facts_of, put_files, reporter, request_of
+from fediart.studio.render_image import facts_of, put_files, reporter, request_of, rights_for
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -40,7 +41,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     if image is None or account is None or image.vault_key is None:
         return
     scratch = instance.scratch(image_id)
-    request = await asyncio.to_thread(request_of, instance, image, account, scratch, scratch=scratch)
+    rights = await rights_for(instance, image)
+    request = await asyncio.to_thread(request_of, instance, image, account, scratch, rights, scratch=scratch)
     is_fresh = await asyncio.to_thread(_prepare_scratch, request)
     began = time.monotonic()
     task = instance.renders[image_id] = asyncio.create_task(render(request, reporter(instance, _progress, image_id)))
@@ -211,23 +213,16 @@ async def release_work(instance: Instance, work_id: int) -> None:
         await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=HELD)
         return
     named: list[tuple[int, list[Rendition]]] = []
-    if work.visibility.is_open:
-        for shown in pictures:
-            named.append((shown.image.id, await asyncio.to_thread(_open_names, instance, shown.renditions)))
+    for shown in pictures:
+        # What is reserved, allowed and said of it may have been chosen since it was rendered. In an open work the files get
+        # their contents' names, which may be cached for ever.
+        image = dataclasses.replace(shown.image, secret_names=not work.visibility.is_open)
+        said = await said_for(instance, image)
+        named.append((image.id, await asyncio.to_thread(stated, instance, image, shown.renditions, said)))
     unused = await instance.storage.write(_release, instance, work_id, named, instance.clock())
     await discard(instance, unused, [])
     log.info("work.released", work=work_id)
     instance.wake(DELIVERY)
-
-
-def _open_names(instance: Instance, held: Sequence[Rendition]) -> list[Rendition]:
-    """The same bytes under their content's name, which may be cached for ever."""
-    out = []
-    for rendition in held:
-        path = instance.files.path(rendition.name)
-        name = instance.files.put(path.read_bytes(), path.suffix.lstrip("."), secret=False)
-        out.append(Rendition(**{**{f: getattr(rendition, f) for f in Rendition.__dataclass_fields__}, "name": name}))
-    return out
 
 
 def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple[int, list[Rendition]]], now: int) -> list[str]:
@@ -237,7 +232,7 @@ def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple
     unused: list[str] = []
     for image_id, renditions in named:
         unused += images.put_renditions(db, image_id, renditions)
-        images.change_image(db, image_id, secret_names=False)
+        images.change_image(db, image_id, secret_names=not work.visibility.is_open)
     author = actors.actor_by_id(db, work.actor_id)
     assert author is not None  # a local work has its author
     place_work(db, work, author)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,11 +17,14 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod, CloakStrength
 from fediart.domain.images import Image, Rendition
+from fediart.domain.rights import Assertions, Rights
 from fediart.errors import CloakFailed
 from fediart.instance import Instance
 from fediart.media.cloak.backends import chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
+from fediart.outbox.restate import signed
+from fediart.outbox.rights import said_of_image
 from fediart.storage import accounts
 
 
@@ -50,10 +54,25 @@ def _method(backend: str, version: int, strength: str, encoders: Sequence[str]) 
     return CloakMethod(backend, version, strength, tuple(sorted(encoders)) if backend == SteeredCloak.name else ())
 
 
+async def rights_for(instance: Instance, image: Image) -> Rights | None:
+    """What a picture's files say of the rights in it, as it stands now."""
+    return (await instance.storage.read(said_of_image, instance.identifiers, image))[0]
+
+
 def request_of(
-    instance: Instance, image: Image, account: Account, folder: Path, *, scratch: Path | None = None, patient: bool = False
+    instance: Instance,
+    image: Image,
+    account: Account,
+    folder: Path,
+    rights: Rights | None,
+    *,
+    scratch: Path | None = None,
+    patient: bool = False,
 ) -> RenderRequest:
-    """To render this image as its artist chose and the settings say, into `folder`. Looks at the disk, for encoders."""
+    """To render this image as its artist chose and the settings say, into `folder`. Looks at the disk, for encoders.
+
+    `rights`: `rights_for` it.
+    """
     cloak = instance.config.cloak
     return RenderRequest(
         original_path=instance.vault.path(image.vault_key or ""),
@@ -69,6 +88,7 @@ def request_of(
         scratch=scratch,
         encoders=instance.encoders_here(),
         patient=patient,
+        rights=rights,
         reads_origin=True,
         trust=instance.data / "trust",
     )
@@ -84,20 +104,24 @@ async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[Rende
     if account is None or image.vault_key is None:
         raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
-        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), patient=True)
+        rights = await rights_for(instance, image)
+        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), rights, patient=True)
         yield await render(request, lambda _share: None)
 
 
 async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
-    """Into the public store, synced, before any row names them."""
-    return await asyncio.to_thread(_put_files, instance, image, result)
+    """Into the public store, synced, before any row names them. Signed, where the policy says so."""
+    _, assertions = await instance.storage.read(said_of_image, instance.identifiers, image)
+    return await asyncio.to_thread(_put_files, instance, image, result, assertions)
 
 
-def _put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
+def _put_files(instance: Instance, image: Image, result: RenderResult, assertions: Assertions | None) -> list[Rendition]:
     out = []
     for item in result.renditions:
-        name = instance.files.put(item.path.read_bytes(), item.path.suffix.lstrip("."), secret=image.secret_names)
-        out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
+        data = signed(instance, item.path.read_bytes(), assertions)
+        name = instance.files.put(data, item.path.suffix.lstrip("."), secret=image.secret_names)
+        sha256 = item.sha256 if assertions is None else hashlib.sha256(data).hexdigest()
+        out.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, len(data), sha256))
     return out
 
 

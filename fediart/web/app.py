@@ -20,6 +20,7 @@ from fediart.web.crawlers import Crawlers
 from fediart.web.gate import GATE_PATH, Gate, gate_page
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import PasswordLimits, Shield
+from fediart.web.statements import statement_routes
 
 
 class _Preflight:
@@ -44,6 +45,7 @@ def create_app(instance: Instance) -> ASGIApp:
             Route("/healthz", health.healthz),
             Route("/robots.txt", robots.robots),
             Route(GATE_PATH, gate_page, methods=["GET", "POST"]),
+            *statement_routes(),
             *activitypub_routes(),
             *api_routes(),
             *page_routes(),

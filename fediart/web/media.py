@@ -14,6 +14,7 @@ from fediart.instance import Instance
 from fediart.media.files import MEDIA_TYPES
 from fediart.storage import files, images
 from fediart.web.api.auth import allows, grant
+from fediart.web.reservation import reserve_file
 from fediart.web.security import FILE_POLICY, signed_in
 
 IN_ONE_READ = 1 << 20
@@ -38,6 +39,7 @@ async def media(request: Request) -> Response:
     media_type = MEDIA_TYPES[path.suffix.lstrip(".")]
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
+        await reserve_file(request, name)
         if not is_secret:
             headers["etag"] = etag
             if request.headers.get("if-none-match") == etag:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +21,7 @@ from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
 from fediart.storage import actors, notifications
+from fediart.web.reservation import head_of
 from fediart.web.security import cookie_name, form_token, session_token, signed_in
 
 STATIC = Path(__file__).with_name("static")
@@ -46,6 +48,14 @@ def profile_path(shown: ShownActor) -> str:
     return f"/@{actor.username}" if actor.is_local else f"/@{actor.username}@{actor.host}"
 
 
+def json_ld(document: object) -> Markup:
+    """As a data block in a page: no letter of it can end the block or begin an element. Escaped in JSON's own way."""
+    text = json.dumps(document, ensure_ascii=False)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)  # noqa: S704  # no markup is left in it
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -59,6 +69,7 @@ def _environment() -> Environment:
         "moment": _moment,
         "iso": to_iso,
         "sanitised": Markup,
+        "json_ld": json_ld,
         "profile_path": profile_path,
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
@@ -97,6 +108,7 @@ async def render(
             unseen=unseen,
             form_token=form_token(request),
             path=request.url.path,
+            said=head_of(request),
             **values,
         )
     )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fediart.domain.robots import robots_text
+from fediart.domain.reservations import Answer, reservation_of
+from fediart.domain.robots import MOST_ARTISTS, robots_text
 from fediart.instance import Instance
+from fediart.storage import reserved
+
+MOST_READ = 2 * MOST_ARTISTS
 
 
 class RobotsText:
@@ -30,4 +34,21 @@ async def robots(request: Request) -> Response:
     """Everybody may read it, whoever they are."""
     instance: Instance = request.app.state.instance
     held: RobotsText = request.app.state.robots
-    return Response(held.text(instance), media_type="text/plain", headers={"cache-control": "public, max-age=3600"})
+    opted_in, opted_out = await _otherwise(instance)
+    text = held.text(instance, opted_in, opted_out)
+    return Response(text, media_type="text/plain", headers={"cache-control": "public, max-age=3600"})
+
+
+async def _otherwise(instance: Instance) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Artists who permit training where the instance does not, and those who deny it where the instance permits it."""
+    reserve = instance.policy.reserve
+    choices = await instance.storage.read(reserved.artists_who_chose, MOST_READ)
+    held = [
+        (name, reservation_of(None, chosen, reserve.default, may_change=reserve.artist_may_change).training)
+        for name, chosen in choices
+    ]
+    differing = tuple(name for name, training in held if training != reserve.training)
+    if reserve.training == Answer.DENY:
+        return differing, ()
+    # Of more than are read nobody knows what the others said: then it is denied for all, as `robots_text` says.
+    return (), differing if len(choices) < MOST_READ else tuple(name for name, _ in choices)

@@ -22,6 +22,7 @@ from fediart.domain.works import MAX_IMAGES
 from fediart.errors import NotAllowed, TooLarge, TooMany, Unavailable
 from fediart.instance import Instance, token_hash
 from fediart.storage import accounts
+from fediart.web.reservation import put_headers
 
 log = structlog.get_logger("fediart.web")
 
@@ -37,7 +38,6 @@ FORM_BYTES = 4_000_000
 """What a form without pictures, or a JSON body, may have. The inboxes have a bound of their own."""
 
 ALWAYS = {
-    "x-robots-tag": "noai, noimageai",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -70,6 +70,7 @@ class Shield:
                 headers = MutableHeaders(scope=message)
                 for name, value in ALWAYS.items():
                     headers[name] = value
+                put_headers(headers, scope, self._instance)
                 headers["x-request-id"] = request_id
                 headers.setdefault("content-security-policy", PAGE_POLICY)
                 if self._is_https:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fediart.activitypub.builders.note import RightsToBuild, rights_fields
 from fediart.activitypub.identifiers import Identifiers
 from fediart.activitypub.vocabulary import ACTOR_CONTEXT
 from fediart.clock import to_iso
 
 _DAY = 86_400_000
+
+ABOUT_AN_ARTIST = ("usageInfo", "acquireLicensePage", "tdmReservation", "tdmPolicy", "contentUsage", "xRobotsTag")
+"""Of rights what an actor's document says: what holds where a work says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class ActorToBuild:
     published_ms: int
     icon: tuple[str, str, str] | None
     image: tuple[str, str, str] | None
+    rights: RightsToBuild | None = None
 
 
 def _key(uri: str, pem: str) -> dict[str, str]:
@@ -62,6 +67,9 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         "attachment": [{"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields],
         "tag": [],
     }
+    if actor.rights is not None:
+        said = rights_fields(actor.rights)
+        document |= {name: said[name] for name in ABOUT_AN_ARTIST if name in said}
     if actor.icon:
         document["icon"] = _picture(actor.icon)
     if actor.image:

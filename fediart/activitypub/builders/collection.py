@@ -19,9 +19,10 @@ def build_collection(
     return document
 
 
-def build_page(uri: str, part_of: str, items: list[Any], *, next_page: str | None = None) -> dict[str, Any]:
+def build_page(uri: str, part_of: str, items: list[Any], *, next_page: str | None = None, context: Any = AS) -> dict[str, Any]:
+    """`context`: that of the items, which carry none."""
     document: dict[str, Any] = {
-        "@context": AS,
+        "@context": context,
         "id": uri,
         "type": "OrderedCollectionPage",
         "partOf": part_of,

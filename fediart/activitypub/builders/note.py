@@ -11,7 +11,25 @@ from fediart.clock import to_iso
 
 
 @dataclass(frozen=True, slots=True)
+class RightsToBuild:
+    """Addresses and words; what is None or empty is not said. `content_usage` is AIPREF's, `x_robots_tag` that header's value."""
+
+    license: str
+    usage_info: str
+    acquire_license_page: str
+    copyright_notice: str
+    credit_text: str
+    digital_source_type: str | None
+    tdm_reservation: int | None
+    tdm_policy: str | None
+    content_usage: str
+    x_robots_tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageToBuild:
+    """`cloaked`: only where its artist has it told."""
+
     url: str
     media_type: str
     alt: str
@@ -19,6 +37,7 @@ class ImageToBuild:
     height: int
     blurhash: str | None
     focal: tuple[float, float] | None
+    cloaked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +48,8 @@ class MentionToBuild:
 
 @dataclass(frozen=True, slots=True)
 class NoteToBuild:
+    """`label`: the name of one of our labels and what it says, where the artist said how the work was made."""
+
     uri: str
     url: str
     username: str
@@ -46,9 +67,42 @@ class NoteToBuild:
     hashtags: tuple[str, ...]
     likes: int
     boosts: int
+    rights: RightsToBuild | None = None
+    label: tuple[str, str] | None = None
 
 
-def _image(image: ImageToBuild) -> dict[str, Any]:
+AI_HASHTAG = "AIGenerated"
+"""On what was made with AI: filters of today's servers know hashtags, and no labels."""
+
+
+def rights_fields(rights: RightsToBuild) -> dict[str, Any]:
+    said = {
+        "license": rights.license,
+        "usageInfo": rights.usage_info,
+        "acquireLicensePage": rights.acquire_license_page,
+        "copyrightNotice": rights.copyright_notice or None,
+        "creditText": rights.credit_text,
+        "digitalSourceType": rights.digital_source_type,
+        "tdmReservation": rights.tdm_reservation,
+        "tdmPolicy": rights.tdm_policy,
+        "contentUsage": rights.content_usage,
+        "xRobotsTag": rights.x_robots_tag or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _labels(ids: Identifiers, note: NoteToBuild) -> list[dict[str, str]]:
+    """What its artist says of how it was made (FEP-4c96)."""
+    if note.label is None:
+        return []
+    name, words = note.label
+    said = [{"type": "Label", "href": ids.label_url(name), "name": words}]
+    if name == "ai-generated" and AI_HASHTAG.lower() not in note.hashtags:
+        said.append({"type": "Hashtag", "href": ids.tag_url(AI_HASHTAG.lower()), "name": f"#{AI_HASHTAG}"})
+    return said
+
+
+def _image(image: ImageToBuild, rights: RightsToBuild | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "type": "Image",
         "mediaType": image.media_type,
@@ -61,6 +115,10 @@ def _image(image: ImageToBuild) -> dict[str, Any]:
         document["blurhash"] = image.blurhash
     if image.focal:
         document["focalPoint"] = list(image.focal)
+    if rights is not None:
+        document |= rights_fields(rights)
+    if image.cloaked:
+        document["cloaked"] = True
     return document
 
 
@@ -68,6 +126,7 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
     author = ids.actor_uri(note.username)
     tags: list[dict[str, str]] = [{"type": "Mention", "href": m.uri, "name": f"@{m.acct}"} for m in note.mentions]
     tags += [{"type": "Hashtag", "href": ids.tag_url(tag), "name": f"#{tag}"} for tag in note.hashtags]
+    tags += _labels(ids, note)
     document: dict[str, Any] = {
         "@context": NOTE_CONTEXT,
         "id": note.uri,
@@ -81,7 +140,7 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
         "sensitive": note.sensitive,
         "content": note.content,
         "inReplyTo": note.in_reply_to,
-        "attachment": [_image(image) for image in note.images],
+        "attachment": [_image(image, note.rights) for image in note.images],
         "tag": tags,
         "likes": {"id": f"{note.uri}/likes", "type": "Collection", "totalItems": note.likes},
         "shares": {"id": f"{note.uri}/shares", "type": "Collection", "totalItems": note.boosts},
@@ -90,6 +149,8 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
     }
     if note.language:
         document["contentMap"] = {note.language: note.content}
+    if note.rights is not None:
+        document |= rights_fields(note.rights)
     if note.updated_ms:
         document["updated"] = to_iso(note.updated_ms)
     return document

@@ -9,6 +9,8 @@ from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
 from fediart.clock import from_iso
+from fediart.domain.reservations import Reservation
+from fediart.domain.signals import read_headers, together
 from fediart.errors import ParseError
 
 KINDS = frozenset({"Note", "Article", "Page", "Image", "Video", "Audio", "Document", "Event", "Question"})
@@ -46,6 +48,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         mentions=tuple(found for tag in tags if (found := _mention(tag)) is not None),
         hashtags=tuple(dict.fromkeys(word for tag in tags if (word := _hashtag(tag)))),
         language=language,
+        reservation=_reservation(document),
     )
 
 
@@ -80,10 +83,22 @@ def _attachments(document: dict[str, Any]) -> tuple[ParsedAttachment, ...]:
     items = fields.listed(document.get("attachment"), MAX_ATTACHMENTS)
     if document.get("type") == "Image":
         items = [document, *items]
-    return tuple(found for item in items if isinstance(item, dict) and (found := _attachment(item)) is not None)
+    of_note = _reservation(document)
+    return tuple(found for item in items if isinstance(item, dict) and (found := _attachment(item, of_note)) is not None)
 
 
-def _attachment(item: dict[str, Any]) -> ParsedAttachment | None:
+def _reservation(item: dict[str, Any]) -> Reservation | None:
+    """In the words of docs/fep-ai-reservation.md and of FEP-5e53."""
+    return read_headers(
+        {
+            "content-usage": fields.text(item.get("contentUsage"), 200),
+            "x-robots-tag": fields.text(item.get("xRobotsTag"), 200),
+            "tdm-reservation": "1" if item.get("tdmReservation") in (1, "1") else "",
+        }
+    )
+
+
+def _attachment(item: dict[str, Any], of_note: Reservation | None) -> ParsedAttachment | None:
     url, media_type = _file(item)
     if url is None:
         return None
@@ -99,6 +114,7 @@ def _attachment(item: dict[str, Any]) -> ParsedAttachment | None:
         height=fields.whole(item.get("height"), 100_000),
         blurhash=blurhash if _BLURHASH.fullmatch(blurhash) else None,
         focal=_focal(item.get("focalPoint")),
+        reservation=together([of_note, _reservation(item)]),
     )
 
 

@@ -15,6 +15,8 @@ from fediart.activitypub.parsers.note import parse_note
 from fediart.activitypub.vocabulary import ParsedActivity, ParsedAttachment, ParsedNote
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.reservations import reservation_from, reservation_text
+from fediart.domain.signals import together
 from fediart.domain.works import Mention, Work, WorkState
 from fediart.errors import ParseError
 from fediart.ids import new_id
@@ -129,6 +131,7 @@ def _words(note: ParsedNote) -> dict[str, Any]:
         "warning": warning,
         "sensitive": note.sensitive or bool(warning),
         "language": note.language,
+        "reservation": reservation_text(note.reservation),
     }
 
 
@@ -156,6 +159,7 @@ def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[t
             width=picture.width,
             height=picture.height,
             blurhash=picture.blurhash,
+            reservation=reservation_text(picture.reservation),
             focal_x=picture.focal[0] if picture.focal else None,
             focal_y=picture.focal[1] if picture.focal else None,
         )
@@ -196,5 +200,9 @@ def _change_pictures(db: Connection, work: Work, author: Actor, read: ReadNote, 
             added.append((position, picture))
         elif (image.alt, image.position) != (picture.alt, position):
             images.change_image(db, image.id, alt=picture.alt, position=position)
+        if image is not None and picture.reservation is not None:
+            # What came with its bytes stands beside it: in doubt it stays reserved until they are fetched anew.
+            said = together([reservation_from(image.reservation), picture.reservation])
+            images.change_image(db, image.id, reservation=reservation_text(said))
     _keep_pictures(db, work, author, added, now)
     return images.drop_images(db, [image.id for image in held.values()])[0]

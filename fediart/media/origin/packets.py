@@ -21,6 +21,8 @@ _PREFIXES = {
     "http://ns.adobe.com/xap/1.0/": "xmp",
     "http://purl.org/dc/elements/1.1/": "dc",
     "http://purl.org/dc/terms/": "dcterms",
+    "http://ns.useplus.org/ldf/xmp/1.0/": "plus",
+    "http://www.w3.org/ns/tdmrep/": "tdm",
 }
 
 _TAG = re.compile(r"[^\s/><=\"']++")

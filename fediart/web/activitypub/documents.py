@@ -20,7 +20,7 @@ from fediart.activitypub.nodeinfo import (
     build_nodeinfo,
     build_nodeinfo_links,
 )
-from fediart.activitypub.vocabulary import AP_TYPE
+from fediart.activitypub.vocabulary import AP_TYPE, NOTE_CONTEXT
 from fediart.activitypub.webfinger import asked_username, build_jrd
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork
@@ -31,6 +31,7 @@ from fediart.outbox.documents import actor_document, note_document
 from fediart.storage import actors, follows, works
 from fediart.storage import shown as shown_rows
 from fediart.web.negotiate import wants_activity
+from fediart.web.reservation import reserve_works
 
 PAGE = 20
 NOT_HERE = "There is nothing here."
@@ -74,6 +75,7 @@ async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
             raise Gone("This work was deleted.")
         raise NotFound(NOT_HERE)
     to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
+    reserve_works(request, [], of=seen)
     return seen, to, cc
 
 
@@ -117,7 +119,14 @@ async def nodeinfo(request: Request) -> Response:
     users, posts = await instance.storage.read(actors.local_counts)
     settings = instance.config.instance
     document = build_nodeinfo(
-        version, software=__version__, name=settings.name, description=settings.description, users=users, posts=posts
+        version,
+        software=__version__,
+        name=settings.name,
+        description=settings.description,
+        users=users,
+        posts=posts,
+        preset=instance.policy.preset,
+        statement=instance.identifiers.absolute(instance.policy.statement_url),
     )
     return json_response(document, f'application/json; profile="{SCHEMA}{version}#"')
 
@@ -139,19 +148,25 @@ async def actor(request: Request) -> Response:
     shown = await instance.storage.read(actors.shown_actor, found.id)
     if shown is None:
         raise NotFound(NOT_HERE)
-    return activity_response(actor_document(instance.identifiers, shown))
+    reserve_works(request, [], of=shown)
+    return activity_response(actor_document(instance.identifiers, shown, instance.policy))
+
+
+def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str]) -> dict[str, Any]:
+    instance = _instance(request)
+    return note_document(instance.identifiers, seen, instance.policy, to=to, cc=cc)
 
 
 async def work(request: Request) -> Response:
     seen, to, cc = await open_work(request)
     if not wants_activity(request):
         return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
-    return activity_response(note_document(_instance(request).identifiers, seen, to=to, cc=cc))
+    return activity_response(_note(request, seen, to, cc))
 
 
 async def work_activity(request: Request) -> Response:
     seen, to, cc = await open_work(request)
-    return activity_response(build_create(note_document(_instance(request).identifiers, seen, to=to, cc=cc)))
+    return activity_response(build_create(_note(request, seen, to, cc)))
 
 
 async def likes(request: Request) -> Response:
@@ -174,13 +189,14 @@ async def outbox(request: Request) -> Response:
         return activity_response(build_collection(uri, total, first=f"{uri}?page=true"))
     max_id = parse_id(request.query_params.get("max_id", ""))
     listed = await instance.storage.read(works.works_of, found.id, None, max_id=max_id, limit=PAGE)
+    reserve_works(request, listed, of=listed[0].author if listed else None)
     items = []
     for seen in listed:
         to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
-        create = build_create(note_document(instance.identifiers, seen, to=to, cc=cc))
+        create = build_create(note_document(instance.identifiers, seen, instance.policy, to=to, cc=cc))
         items.append({key: value for key, value in create.items() if key != "@context"})
     following = f"{uri}?page=true&max_id={listed[-1].work.id}" if len(listed) == PAGE else None
-    return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following))
+    return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following, context=NOTE_CONTEXT))
 
 
 async def followers(request: Request) -> Response:

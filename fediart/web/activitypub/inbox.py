@@ -14,6 +14,7 @@ from fediart.activitypub.parsers.json_document import MAX_BYTES
 from fediart.errors import Unavailable
 from fediart.inbox.receive import Receipt, receive
 from fediart.instance import Instance
+from fediart.web.reservation import encoded_headers
 from fediart.web.security import ALWAYS, FILE_POLICY
 
 log = structlog.get_logger("fediart.inbox")
@@ -50,7 +51,7 @@ class InboxFirst:
         except Exception:  # a door: a sender that hears 500 comes again
             log.exception("inbox.crashed", path=scope["path"])
             receipt = Receipt(500, "Something went wrong here. Please try again later.")
-        await _answer(send, receipt, request_id)
+        await _answer(send, receipt, request_id, encoded_headers(self._instance))
 
     async def _receipt(self, scope: Scope, receive_: Receive) -> Receipt:
         headers: dict[str, str] = {}
@@ -92,10 +93,11 @@ async def _body(receive_: Receive, headers: dict[str, str]) -> bytes | None:
             return b"".join(parts)
 
 
-async def _answer(send: Send, receipt: Receipt, request_id: str) -> None:
+async def _answer(send: Send, receipt: Receipt, request_id: str, reserved: list[tuple[bytes, bytes]]) -> None:
     body = msgspec.json.encode({"error": receipt.error}) if receipt.error else b""
     headers = [
         *_HEADERS,
+        *reserved,
         (b"x-request-id", request_id.encode()),
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

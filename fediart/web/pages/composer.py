@@ -19,12 +19,14 @@ from fediart.storage import works
 from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image, order_images, remove_image
 from fediart.studio.choose_cloak import accept_weak, set_cloak
+from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.estimate_cloak import strength_of, time_left
 from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, save_draft, start_draft
 from fediart.studio.release_work import HELD
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
 from fediart.web.render import render
 from fediart.web.uploads import on_disk
 
@@ -119,6 +121,7 @@ async def _page(request: Request, seen: ShownWork, problems: list[str], status: 
         problems=problems,
         max_text=MAX_TEXT,
         max_images=MAX_IMAGES,
+        rights_form=form_for_work(seen.work, seen.author.choices, instance_of(request).policy),
         waiting=any(item.image.state in ("waiting", "cloaking") for item in seen.images),
         paused=any(item.image.state == "paused" for item in seen.images),
         states=await _states(request, seen),
@@ -146,6 +149,11 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         # What it answers is gone, or not for this artist any more: the words are kept all the same.
         await save_draft(instance, account, work_id, dataclasses.replace(draft, in_reply_to_id=None))
         problems.append(problem.message)
+    if is_answered(form):
+        try:
+            await choose_for_work(instance, account, work_id, said_reservation(form), said_licensing(form))
+        except FediartError as problem:
+            problems.append(problem.message)
     for item in seen.images:
         await _keep_picture(request, account, item.image, form, problems)
     await _arrange(request, account, seen, text(form, "action"))

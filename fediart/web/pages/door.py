@@ -8,9 +8,11 @@ from starlette.responses import Response
 from fediart.errors import FediartError, NotFound
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
+from fediart.studio.choose_rights import is_to_be_asked
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.render import asked_to_wait, render
+from fediart.web.reservation import reserve_works
 from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
 
 
@@ -24,6 +26,7 @@ async def front(request: Request) -> Response:
         return go("/home")
     instance = instance_of(request)
     shown = await instance.storage.read(works.public_works, None, limit=30, only_media=True)
+    reserve_works(request, shown)
     is_new = not await instance.storage.read(accounts.any_account)
     return await render(request, "front.html", works=shown, is_new=is_new)
 
@@ -53,6 +56,9 @@ async def setup(request: Request) -> Response:
 async def _open(request: Request, username: str, password: str, path: str) -> Response:
     instance = instance_of(request)
     token = await acts.sign_in(instance, username, password, request.headers.get("user-agent", ""))
+    account = await instance.storage.read(accounts.account_named, acts.meant_username(username))
+    if account is not None and await is_to_be_asked(instance, account):
+        path = "/settings/rights/first"
     response = go(path)
     put_session(response, instance, token)
     return response

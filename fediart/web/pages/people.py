@@ -18,6 +18,7 @@ from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.render import profile_path, render, render_text
+from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
 
 PAGE = 30
@@ -48,6 +49,7 @@ async def profile(request: Request) -> Response:
     listed = await instance.storage.read(works.works_of, actor.id, viewer, max_id=max_id, limit=PAGE, exclude_replies=True)
     held = (await instance.storage.read(follows.relationships, viewer, [actor.id]))[0] if viewer else None
     await use_pictures(instance, viewer, listed, [shown] if shown is not None else [])
+    reserve_works(request, listed, of=shown)
     headers = {"link": f'<{actor.uri}>; rel="alternate"; type="application/activity+json"'} if actor.is_local else None
     return await render(
         request,
@@ -70,6 +72,7 @@ async def feed(request: Request) -> Response:
     instance = instance_of(request)
     shown = await instance.storage.read(actors.shown_actor, actor.id)
     listed = await instance.storage.read(works.works_of, actor.id, None, limit=FEED, exclude_replies=True)
+    reserve_works(request, listed, of=shown)
     updated = to_iso(max((item.work.edited_at or item.work.published_at for item in listed), default=actor.created_at))
     body = render_text(
         "feed.atom.xml",

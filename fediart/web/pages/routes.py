@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import composer, copies, door, people, record, settings, works
+from fediart.web.pages import composer, copies, door, people, record, settings, statement, works
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import signals as admin_signals
@@ -36,6 +36,8 @@ def page_routes() -> list[Route]:
         Route("/sign-out", door.sign_out, methods=["POST"]),
         Route("/about", door.about),
         Route("/about/cloak", door.about_cloak),
+        Route("/ai-policy", statement.statement),
+        Route("/labels/{name}", statement.label),
         Route("/home", works.home),
         Route("/notifications", people.notifications),
         Route("/search", people.search),
@@ -56,6 +58,8 @@ def page_routes() -> list[Route]:
         Route("/works/{id}/{verb}", works.act, methods=["POST"]),
         Route("/tags/{tag}", works.tagged),
         Route("/settings/profile", settings.profile, methods=both),
+        Route("/settings/rights", settings.rights, methods=both),
+        Route("/settings/rights/first", settings.first_rights, methods=both),
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
@@ -63,6 +67,7 @@ def page_routes() -> list[Route]:
         Route("/admin/policy", admin_policy.policy, methods=both),
         Route("/admin/policy/check", admin_signals.check, methods=["POST"]),
         Route("/@{name}/feed.atom", people.feed),
+        Route("/@{name}/rights", statement.rights),
         Route("/@{name}/{work_id}", works.work),
         Route("/@{name}", people.profile),
     ]

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fediart.domain.actors import Account
+from fediart.domain.choices import Choices
 from fediart.domain.cloaks import CloakStrength, in_words
 from fediart.domain.images import Purpose
+from fediart.domain.terms import terms_of_artist
 from fediart.errors import BadInput, FediartError
+from fediart.instance import Instance
+from fediart.outbox.restate import run_of
 from fediart.storage import actors, redos
 from fediart.studio.add_image import put_portrait
 from fediart.studio.choose_cloak import choose_defaults
+from fediart.studio.choose_rights import choose_rights, was_asked
 from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
 from fediart.text.compose import typed
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
+from fediart.web.pages.rights_form import form_for_all, said_licensing, said_reservation, told_to_machines
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, session_token
 from fediart.web.uploads import on_disk
@@ -95,6 +104,69 @@ async def cloak(request: Request) -> Response:
         chosen=account.cloak_strength if account.cloak_default else CloakStrength.NONE.value,
         usual=instance.config.cloak.strength,
         ask=account.ask_if_weak,
+        done=done,
+    )
+
+
+async def rights(request: Request) -> Response:
+    """What holds for all works that say nothing else: reservation, licence."""
+    account = await member(request)
+    instance = instance_of(request)
+    held = await _choices(instance, account)
+    if request.method == "GET":
+        return await _rights_page(request, account, held, [])
+    async with trusted_form(request) as form:
+        chosen = Choices(said_reservation(form), said_licensing(form), bool(text(form, "tell_cloaked")))
+    try:
+        await choose_rights(instance, account, chosen)
+    except FediartError as problem:
+        return await _rights_page(request, account, chosen, [problem.message], status=problem.status)
+    return await _rights_page(request, account, await _choices(instance, account), [], done=True)
+
+
+async def first_rights(request: Request) -> Response:
+    """Asked once, where the policy says that each artist is asked."""
+    account = await member(request)
+    instance = instance_of(request)
+    held = await _choices(instance, account)
+    if request.method == "GET":
+        return await _rights_page(request, account, held, [], first=True)
+    async with trusted_form(request) as form:
+        is_said = text(form, "action") == "save"
+        chosen = said_reservation(form) or instance.policy.reserve.default
+    if is_said:
+        await choose_rights(instance, account, dataclasses.replace(held, reservation=chosen))
+    await was_asked(instance, account)
+    return go("/home")
+
+
+async def _choices(instance: Instance, account: Account) -> Choices:
+    found = await instance.storage.read(actors.choices_of, [account.actor_id])
+    return found[account.actor_id]
+
+
+async def _rights_page(
+    request: Request,
+    account: Account,
+    choices: Choices,
+    problems: list[str],
+    *,
+    first: bool = False,
+    done: bool = False,
+    status: int = 200,
+) -> Response:
+    instance = instance_of(request)
+    terms = terms_of_artist(choices, instance.policy)
+    return await render(
+        request,
+        "settings_rights.html",
+        status,
+        form=form_for_all(choices, instance.policy),
+        tell_cloaked=choices.tell_cloaked,
+        told=told_to_machines(terms.reservation, instance.policy, instance.identifiers.base_url, terms.licensing),
+        run=await instance.storage.read(run_of, account.actor_id),
+        problems=problems,
+        first=first,
         done=done,
     )
 

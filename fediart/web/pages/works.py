@@ -9,14 +9,17 @@ from starlette.responses import Response
 
 from fediart.domain.actors import Account
 from fediart.domain.images import ImageState
+from fediart.domain.terms import terms_of_work
 from fediart.domain.works import MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
+from fediart.outbox.rights import copyright_notice
 from fediart.storage import actors, timelines
 from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
 from fediart.studio import react
+from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.edit_work import edit_work
 from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, start_draft
@@ -27,8 +30,11 @@ from fediart.web.negotiate import wants_activity
 from fediart.web.pages import copies
 from fediart.web.pages.composer import waiting_in_words
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
+from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
 from fediart.web.render import render
+from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
+from fediart.web.structured import image_objects
 
 PAGE = 20
 
@@ -41,6 +47,7 @@ async def home(request: Request) -> Response:
         timelines.home_of, account.actor_id, max_id=max_id, limit=PAGE, boosts=with_boosts
     )
     await use_pictures(instance_of(request), account.actor_id, listed.items)
+    reserve_works(request, listed.items)
     return await render(
         request, "home.html", works=listed.items, older=listed.older, with_boosts=with_boosts, is_first=max_id is None
     )
@@ -55,6 +62,7 @@ async def tagged(request: Request) -> Response:
         rows.works_tagged, tag, viewer, max_id=max_id, limit=PAGE, local=viewer is None
     )
     await use_pictures(instance_of(request), viewer, listed)
+    reserve_works(request, listed)
     return await render(request, "tag.html", tag=tag, works=listed, older=listed[-1].work.id if len(listed) == PAGE else None)
 
 
@@ -100,6 +108,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     viewer = account.actor_id if account else None
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
     await use_pictures(instance_of(request), viewer, [*above, seen, *below])
+    reserve_works(request, [*above, *below], of=seen)
     is_mine = viewer == seen.work.actor_id
     is_waiting = seen.work.state == WorkState.WAITING
     is_out = is_mine and seen.work.state == WorkState.PUBLISHED
@@ -119,8 +128,18 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
         offers=offers,
         alternate=alternate,
+        terms=terms_of_work(seen.work, seen.author.choices, instance_of(request).policy),
+        rights_notice=_notice(request, seen),
+        structured=image_objects(instance_of(request), seen),
         problem=problem,
     )
+
+
+def _notice(request: Request, seen: ShownWork) -> str:
+    """© 2026 Mira; '' where there is none, or none of ours to give."""
+    author = seen.author.actor
+    terms = terms_of_work(seen.work, seen.author.choices, instance_of(request).policy)
+    return copyright_notice(author, terms, seen.work.published_at) if author.is_local else ""
 
 
 _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
@@ -175,14 +194,22 @@ async def edit(request: Request) -> Response:
         raise NotFound("There is nothing here to edit.")
     if request.method == "GET":
         draft, problem = Draft(seen.work.source, seen.work.warning, seen.work.sensitive), ""
-        return await render(request, "edit.html", work=seen, draft=draft, problem=problem, max_text=MAX_TEXT)
+        return await _edit_page(request, seen, draft, problem)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")
         draft = Draft(words, text(form, "warning"), bool(text(form, "sensitive")))
+        chosen = (said_reservation(form), said_licensing(form)) if is_answered(form) else None
     try:
+        if chosen is not None:
+            await choose_for_work(instance, account, work_id, *chosen)
         await edit_work(instance, account, work_id, draft)
     except FediartError as problem:
-        return await render(
-            request, "edit.html", problem.status, work=seen, draft=draft, problem=problem.message, max_text=MAX_TEXT
-        )
+        return await _edit_page(request, seen, draft, problem.message, problem.status)
     return go(f"/works/{work_id}")
+
+
+async def _edit_page(request: Request, seen: ShownWork, draft: Draft, problem: str, status: int = 200) -> Response:
+    form = form_for_work(seen.work, seen.author.choices, instance_of(request).policy)
+    return await render(
+        request, "edit.html", status, work=seen, draft=draft, problem=problem, max_text=MAX_TEXT, rights_form=form
+    )
