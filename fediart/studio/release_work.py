@@ -22,9 +22,10 @@ from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
-from fediart.storage import accounts, actors, files, images, jobs, notifications, works
+from fediart.storage import accounts, actors, files, images, jobs, notifications, reviews, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
+from fediart.studio.hold_work import keep_back, read_unread
 from fediart.studio.render_image import facts_of, put_files, reporter, request_of
 from fediart.timeline.place import place_work
 
@@ -142,7 +143,10 @@ def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
         return  # it was stopped or chosen anew meanwhile: this is no answer to that
     images.change_image(db, image_id, state=ImageState.FAILED, progress=0, problem=message)
     if image.work_id is not None:
-        works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=f"{image.original_name}: {message}")
+        problem = f"{image.original_name}: {message}"
+        if works.step_work(db, image.work_id, WorkState.HELD, WorkState.DRAFT, problem=problem):
+            reviews.withdraw_reviews(db, image.work_id, now)
+        works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=problem)
 
 
 async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
@@ -199,7 +203,8 @@ HELD = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say
 async def release_work(instance: Instance, work_id: int) -> None:
     """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again.
 
-    When its artist must say first whether a weak cloak will do, it goes back to its draft, and nothing is lost.
+    The policy is asked once more. When its artist must say first whether a weak cloak will do, it goes back to its draft,
+    and nothing is lost.
     """
     work = await instance.storage.read(works.work_by_id, work_id)
     if work is None or work.state != WorkState.WAITING:
@@ -209,6 +214,10 @@ async def release_work(instance: Instance, work_id: int) -> None:
         return
     if any(shown.image.asks for shown in pictures):
         await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=HELD)
+        return
+    await read_unread(instance, work_id)
+    # Before any of its files gets a name that others could know.
+    if await instance.storage.write(keep_back, instance.policy, work_id, instance.clock()):
         return
     named: list[tuple[int, list[Rendition]]] = []
     if work.visibility.is_open:
@@ -231,6 +240,10 @@ def _open_names(instance: Instance, held: Sequence[Rendition]) -> list[Rendition
 
 
 def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple[int, list[Rendition]]], now: int) -> list[str]:
+    if keep_back(db, instance.policy, work_id, now):
+        # The policy changed, or its artist took it back, in this very moment: the names were for nothing.
+        made = [rendition.name for _, renditions in named for rendition in renditions]
+        return [name for name in made if not images.name_is_used(db, name)]
     work = works.work_by_id(db, work_id)
     if work is None or not works.step_work(db, work_id, WorkState.WAITING, WorkState.PUBLISHED):
         return []
