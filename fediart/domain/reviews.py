@@ -58,7 +58,8 @@ class Verb(StrEnum):
 class Review:
     """`evidence`: what its artist may read of it. `words`: hers. `note`: the moderators' own.
 
-    `earlier_id`: what it looks at again. `rule`: which one fired, or a report's category. `decided_by`: an account; None from the shell. Times in ms since 1970.
+    `earlier_id`: what it looks at again. `rule`: which one fired, or a report's category. `decided_by`: an account; None from
+    the shell. Times in ms since 1970.
     """
 
     id: int

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.origin import Signal, origin_text
 from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
@@ -27,6 +28,7 @@ from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
 from fediart.studio.hold_work import keep_back, read_unread
 from fediart.studio.render_image import facts_of, put_files, reporter, request_of
+from fediart.studio.suspect_image import suspicions, with_suspicions
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -61,7 +63,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
         await _throw_away(instance, image_id)
     else:
         seconds = time.monotonic() - began
-        await _keep(instance, image, result)
+        await _keep(instance, image, result, await suspicions(instance, image))
         await _throw_away(instance, image_id)
         if is_fresh:
             await learn(instance, strength_of(instance, image), result.width * result.height / 1e6, seconds)
@@ -149,9 +151,11 @@ def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
         works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=problem)
 
 
-async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
-    """Files first, then the row: what a row names is on disk."""
+async def _keep(instance: Instance, image: Image, result: RenderResult, found: list[Signal]) -> None:
+    """Files first, then the row: what a row names is on disk. `found`: what detectors say of it."""
     facts = facts_of(instance, image, result)
+    if found and result.origin is not None:
+        facts["origin"] = origin_text(with_suspicions(result.origin, found))
     made = await put_files(instance, image, result)
     unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
