@@ -74,12 +74,18 @@ def judge_work(
         return WorkVerdict(LocalAction.ALLOW)
     _, worst = max(verdicts, key=lambda pair: _ORDER.index(pair[1].action))
     alike = [(picture, verdict) for picture, verdict in verdicts if verdict.action == worst.action]
-    if worst.action == LocalAction.LABEL:
-        labels = {_LABELS.get(verdict.rule, declaration.self_label or "ai-assisted") for _, verdict in alike}
-        label = "ai-generated" if "ai-generated" in labels else "ai-assisted"
-    else:
-        label = ""
+    label = _label(policy, declaration, pictures) if worst.action == LocalAction.LABEL else ""
     return WorkVerdict(worst.action, worst.rule, _reason(alike, len(pictures)), label)
+
+
+def _label(policy: AiPolicy, declaration: Declaration, pictures: Sequence[JudgedPicture]) -> str:
+    """The strongest of what its artist says and of what each file says by itself."""
+    found = {declaration.self_label} if declaration in (Declaration.AI, Declaration.PARTS_AI) else set()
+    for picture in pictures:
+        of_file = judge_picture(policy, Declaration.DIGITAL, picture)
+        if of_file.action == LocalAction.LABEL:
+            found.add(_LABELS[of_file.rule])
+    return "ai-generated" if "ai-generated" in found else "ai-assisted"
 
 
 def _reason(alike: Sequence[tuple[JudgedPicture, Verdict]], pictures: int) -> str:
