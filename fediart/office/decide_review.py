@@ -93,10 +93,11 @@ def _decide(
     audit.record(db, by, f"review-{said.verb}", _subject(review, work), said.reason, now)
     if said.verb == Verb.ASK:
         return _ask(deed)
+    is_report = review.kind == ReviewKind.REPORT and review.work_id is not None
+    same = reviews.open_on_work(db, review.work_id or 0, ReviewKind.REPORT) if is_report else []
     decision, work_id = _VERBS[said.verb](deed)
-    siblings = reviews.open_on_work(db, review.work_id, ReviewKind.REPORT) if review.work_id is not None else []
     keys: list[str] = []
-    for one in {review.id: review, **{other.id: other for other in siblings if review.kind == ReviewKind.REPORT}}.values():
+    for one in {review.id: review, **{other.id: other for other in same}}.values():
         said_of = {"reason": said.reason, "note": said.note or one.note, "decided_at": now, "decided_by": by}
         reviews.change_review(db, one.id, state=ReviewState.DECIDED, decision=decision, work_id=work_id, **said_of)
         keys += reviews.drop_proof(db, one.id)
