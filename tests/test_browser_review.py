@@ -13,7 +13,7 @@ from tests.chromium import chromium
 from tests.commands import run_commands
 from tests.judged import a_file
 from tests.people import PASSWORD
-from tests.servers import a_server
+from tests.servers import a_server, wait_for
 from tests.test_browser_main_path import WIDTHS, looker
 
 
@@ -100,7 +100,6 @@ def test_a_held_work_is_shown_to_a_moderator_asked_about_and_decided(name: str, 
         mira.click("summary:has-text('Clear')")
         mira.click("details[open] button:has-text('Clear')")
         mira.wait_for_url("**/admin/review")
-        noor.goto(server.url + "/@noor")
-        noor.wait_for_selector(".wall img")
+        wait_for("it is out", lambda: noor.goto(server.url + "/@noor") and noor.locator(".wall img").count(), every=0.5)
         assert problems == []
         browser.close()
