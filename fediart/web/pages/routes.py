@@ -11,8 +11,8 @@ from fediart.studio.compare_image import KINDS
 from fediart.web.pages import composer, copies, decisions, door, people, record, settings, works
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import policy as admin_policy
-from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.pages.admin import review
+from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
