@@ -90,7 +90,7 @@ def _decide(
     deed = _Deed(db, instance, review, work, said, renamed, now, by)
     if work is None and said.verb != Verb.CLEAR:
         raise BadInput("There is no work (any more) on which this could be decided; it can only be cleared.")
-    audit.record(db, by, f"review-{said.verb}", _subject(review, work), said.reason, now)
+    audit.write_down(db, by, f"review-{said.verb}", _subject(review, work), said.reason, now)
     if said.verb == Verb.ASK:
         return _ask(deed)
     is_report = review.kind == ReviewKind.REPORT and review.work_id is not None

@@ -61,7 +61,7 @@ async def take_back(instance: Instance, account: Account, work_id: int) -> None:
             raise BadInput("This work is not held any more: it was decided on, or is a draft already.")
         held = reviews.open_on_work(db, work_id, ReviewKind.HELD, ReviewKind.APPEAL)
         reviews.withdraw_reviews(db, work_id, now)
-        audit.record(db, account.id, "take-back", f"work {work_id}", "", now)
+        audit.write_down(db, account.id, "take-back", f"work {work_id}", "", now)
         return [key for review in held for key in reviews.drop_proof(db, review.id)]
 
     for key in await instance.storage.write(act, instance.clock()):

@@ -20,7 +20,7 @@ from fediart.instance import Instance
 from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
 from fediart.studio.hold_work import hold_work, read_unread, verdict_on
-from fediart.studio.release_work import HELD, release_work
+from fediart.studio.release_work import ASKS_WEAK, release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
 
 log = structlog.get_logger("fediart.studio")
@@ -183,7 +183,7 @@ def _queue(
         for shown in pictures:
             images.change_image(db, shown.image.id, weak_accepted=True)
     elif any(shown.image.asks for shown in pictures):
-        raise BadInput(HELD)
+        raise BadInput(ASKS_WEAK)
     verdict = verdict_on(db, instance.policy, work)
     if verdict.action in (LocalAction.ASK, LocalAction.REJECT) and not appeal:
         raise BadInput(not_published(verdict))

@@ -200,7 +200,7 @@ async def show_portrait(instance: Instance, image: Image) -> None:
     instance.wake(DELIVERY)
 
 
-HELD = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
+ASKS_WEAK = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
 """On a work that came back from waiting with a question. Once that is answered it goes on."""
 
 
@@ -217,7 +217,7 @@ async def release_work(instance: Instance, work_id: int) -> None:
     if any(shown.image.state != ImageState.READY for shown in pictures):
         return
     if any(shown.image.asks for shown in pictures):
-        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=HELD)
+        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=ASKS_WEAK)
         return
     await read_unread(instance, work_id)
     # Before any of its files gets a name that others could know.

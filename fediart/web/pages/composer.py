@@ -24,7 +24,7 @@ from fediart.studio.choose_cloak import accept_weak, set_cloak
 from fediart.studio.estimate_cloak import strength_of, time_left
 from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, save_draft, start_draft
-from fediart.studio.release_work import HELD
+from fediart.studio.release_work import ASKS_WEAK
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.declared import can_ask, choices_of, declared_in, pictures_told
 from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
@@ -85,7 +85,7 @@ async def _is_to_publish(request: Request, account: Account, work_id: int, actio
     """By its button; or because the last question is answered of a work that was only held back for that."""
     if action in ("publish", "publish-anyway"):
         return True
-    if not action.startswith(ANSWERS) or before.work.problem != HELD:
+    if not action.startswith(ANSWERS) or before.work.problem != ASKS_WEAK:
         return False
     return not any(item.image.asks for item in (await _own(request, account, work_id)).images)
 

@@ -102,7 +102,7 @@ async def file(request: Request) -> Response:
         raise NotFound("There is nothing here.")
     if review.actor_id != account.actor_id:
         seen = f"file {file_id} of review {review_id}"
-        await instance.storage.write(audit.record, account.id, "look", seen, held.name, instance.clock())
+        await instance.storage.write(audit.write_down, account.id, "look", seen, held.name, instance.clock())
     return FileResponse(
         instance.vault.path(held.vault_key),
         media_type="application/octet-stream",

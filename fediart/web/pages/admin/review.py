@@ -150,5 +150,5 @@ async def picture(request: Request) -> Response:
 async def _note_look(instance: Instance, account: Account, review_id: int, image_id: int) -> None:
     """Once for each moderator and picture."""
     subject = f"picture {image_id} in review {review_id}"
-    if not await instance.storage.read(audit.was_recorded, account.id, "look", subject):
-        await instance.storage.write(audit.record, account.id, "look", subject, "", instance.clock())
+    if not await instance.storage.read(audit.was_written_down, account.id, "look", subject):
+        await instance.storage.write(audit.write_down, account.id, "look", subject, "", instance.clock())
