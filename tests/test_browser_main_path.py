@@ -30,7 +30,7 @@ def _setup_link(server: Server) -> str:
     raise AssertionError("no setup link was printed")
 
 
-def _looker(page: Page, folder: Path, name: str) -> Callable[[str], None]:
+def looker(page: Page, folder: Path, name: str) -> Callable[[str], None]:
     """Take a picture of the page, and let axe-core judge it."""
 
     def look(what: str) -> None:
@@ -65,7 +65,7 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        look = _looker(page, shots, name)
+        look = looker(page, shots, name)
         page.goto(server.url)
         look("front-new")
         page.goto(_setup_link(server))
@@ -131,7 +131,7 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         stranger = browser.new_page(viewport={"width": width, "height": height})
         stranger.goto(server.url)
         assert stranger.locator(".wall img").count() == 1
-        _looker(stranger, shots, name)("front")
+        looker(stranger, shots, name)("front")
         stranger.click(".wall a")
         assert "Cloaked on this server" in stranger.inner_text("main")
         refused = [text for text in problems if "401" not in text]  # the wrong password

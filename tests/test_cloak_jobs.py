@@ -31,7 +31,7 @@ from fediart.media.sample import draw_sample
 from fediart.storage import images, jobs, leases, tables, works
 from fediart.studio import estimate_cloak
 from fediart.studio.estimate_cloak import calibrate, learn, time_left
-from fediart.studio.release_work import HELD
+from fediart.studio.release_work import ASKS_WEAK
 from fediart.web.pages.record import in_words
 from tests.patient_cloak import NAME, Patient, install_patient_cloak
 from tests.people import Person, people_of
@@ -179,7 +179,7 @@ async def test_a_picture_that_takes_only_a_weak_cloak_is_asked_about_before_it_g
         assert "Publish anyway" in shown
         held = await press(mira, page, "publish")
         assert held.status_code == 422
-        assert HELD in held.text
+        assert ASKS_WEAK in held.text
         assert "my words" in held.text
         sent = await press(mira, page, "publish-anyway")
         final = int(sent.headers["location"].rpartition("/")[2])
@@ -206,7 +206,7 @@ async def test_a_waiting_work_is_held_with_the_question_once_and_one_click_goes_
         assert (await world.stranger.get(f"/@mira/{final}")).status_code == 404
         page = (await mira.browser.get(f"/@mira/{final}")).headers["location"]
         shown = (await mira.browser.get(page)).text
-        assert HELD in shown
+        assert ASKS_WEAK in shown
         assert "my words" in shown
         sent = await press(mira, page, f"{answer}-{image_id}")
         assert re.fullmatch(r"/works/\d+", sent.headers["location"])

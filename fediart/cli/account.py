@@ -9,11 +9,12 @@ import click
 
 from fediart.cli.settings import Chosen, read_settings
 from fediart.domain.actors import Account, Role
-from fediart.domain.works import Visibility
+from fediart.domain.declarations import Declaration
+from fediart.domain.works import Visibility, WorkState
 from fediart.errors import Conflict, NotFound
 from fediart.instance import Instance, open_instance
 from fediart.observe import set_up_logs
-from fediart.storage import accounts
+from fediart.storage import accounts, works
 from fediart.studio.add_image import add_image
 from fediart.studio.open_account import open_account, setup_token
 from fediart.studio.publish_work import Draft, publish_work, start_draft
@@ -70,17 +71,28 @@ async def token(chosen: Chosen, name: str, scopes: str) -> None:
 
 
 async def publish(
-    chosen: Chosen, name: str, pictures: Sequence[Path], text: str, alt: Sequence[str], warning: str, visibility: str
+    chosen: Chosen,
+    name: str,
+    pictures: Sequence[Path],
+    text: str,
+    alt: Sequence[str],
+    warning: str,
+    visibility: str,
+    made: str | None = None,
 ) -> None:
     """The pictures go into the vault here; whoever runs jobs on this data folder cloaks and sends them."""
     config = read_settings(chosen)
     set_up_logs("warning", config.log.format)
     async with open_instance(config, chosen.data) as instance:
         artist = await _account(instance, name)
-        draft = Draft(text=text, warning=warning, visibility=Visibility(visibility))
+        declaration = Declaration(made) if made is not None else None
+        draft = Draft(text=text, warning=warning, visibility=Visibility(visibility), declaration=declaration)
         work_id = await start_draft(instance, artist, draft)
         for index, picture in enumerate(pictures):
             said = alt[index] if index < len(alt) else ""
             await add_image(instance, artist, picture, picture.name, work_id=work_id, alt=said)
         final = await publish_work(instance, artist, work_id)
         click.echo(f"{config.base_url}/@{name.lower()}/{final}")
+        work = await instance.storage.read(works.work_by_id, final)
+        if work is not None and work.state == WorkState.HELD:
+            click.echo("A moderator looks at it first; nobody else sees it before.")

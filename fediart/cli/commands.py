@@ -15,6 +15,7 @@ from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
+from fediart.cli.reviews import reviews
 from fediart.cli.settings import Chosen
 
 
@@ -40,6 +41,7 @@ fediart.add_command(cloak)
 fediart.add_command(policy)
 cloak.add_command(copies)
 cloak.add_command(redo)
+fediart.add_command(reviews)
 
 
 @fediart.command()
@@ -142,6 +144,12 @@ def account_token(data: Path, config: Path | None, name: str, scopes: str) -> No
     show_default=True,
     help="Who may see it.",
 )
+@click.option(
+    "--made",
+    type=click.Choice(["digital", "traditional", "photo", "3d", "code", "parts-ai", "ai"]),
+    default=None,
+    help="How it was made, as your own word.  [default: nothing is said]",
+)
 def post(
     data: Path,
     config: Path | None,
@@ -151,8 +159,9 @@ def post(
     alt: tuple[str, ...],
     warning: str,
     visibility: str,
+    made: str | None,
 ) -> None:
     """Publish pictures as the artist NAME. A running server cloaks and sends them; without one, the next start does."""
     from fediart.cli.account import publish
 
-    asyncio.run(publish(Chosen(data, config), name, picture, text, alt, warning, visibility))
+    asyncio.run(publish(Chosen(data, config), name, picture, text, alt, warning, visibility, made))

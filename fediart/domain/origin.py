@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
@@ -41,3 +42,15 @@ class Origin:
     def level(self) -> Level | None:
         """The strongest; None where the file says nothing."""
         return max((signal.level for signal in self.signals), key=STRENGTH.index, default=None)
+
+
+def origin_text(origin: Origin) -> str:
+    """For a row."""
+    return json.dumps(asdict(origin))
+
+
+def origin_from(text: str) -> Origin:
+    """As it stands in a row."""
+    held = json.loads(text)
+    signals = tuple(Signal(Level(item["level"]), item["source"], item["evidence"]) for item in held["signals"])
+    return Origin(signals, held["sha256"], held["c2pa"])

@@ -28,15 +28,19 @@ class Visibility(StrEnum):
 
 
 class WorkState(StrEnum):
+    """HELD: a moderator looks at it first; nobody else sees it before."""
+
     DRAFT = "draft"
+    HELD = "held"
     WAITING = "waiting"
     PUBLISHED = "published"
     DELETED = "deleted"
 
 
 STEPS: dict[WorkState, frozenset[WorkState]] = {
-    WorkState.DRAFT: frozenset({WorkState.WAITING, WorkState.DELETED}),
-    WorkState.WAITING: frozenset({WorkState.PUBLISHED, WorkState.DRAFT, WorkState.DELETED}),
+    WorkState.DRAFT: frozenset({WorkState.HELD, WorkState.WAITING, WorkState.DELETED}),
+    WorkState.HELD: frozenset({WorkState.WAITING, WorkState.DRAFT, WorkState.DELETED}),
+    WorkState.WAITING: frozenset({WorkState.PUBLISHED, WorkState.HELD, WorkState.DRAFT, WorkState.DELETED}),
     WorkState.PUBLISHED: frozenset({WorkState.DELETED}),
     WorkState.DELETED: frozenset(),
 }
@@ -48,7 +52,8 @@ class Work:
     """`content` is sanitised HTML; `source` what a local artist typed. Times in ms since 1970.
 
     `reservation`: its artist's own for this one (`domain/reservations`, JSON). `self_label`: what its author's server said of
-    it. `verdict_*`: what the policy says of another server's work (`policy.PostVerdict`); `moderated`: what a moderator does.
+    it; of a work of ours the label that the policy or a moderator put on it. `verdict_*`: what the policy says of it
+    (`policy.PostVerdict`, `verdicts.WorkVerdict`); `moderated`: what a moderator said of it, which comes before both.
     """
 
     id: int

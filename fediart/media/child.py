@@ -384,6 +384,13 @@ def version_of(order: Order) -> dict[str, Any]:
     return {"version": cloak_named(order["version_of"]).version}
 
 
+def detect(order: Order) -> dict[str, Any]:
+    """What installed detectors say of a picture: loading one is running it."""
+    from fediart.media.detectors import look_all
+
+    return {"said": look_all(Path(order["detect"]))}
+
+
 DAMAGED = "This picture is damaged and cannot be opened."
 Act = Callable[[Order], dict[str, Any]]
 
@@ -392,6 +399,8 @@ def _wanted(order: Order) -> tuple[Act, str, str]:
     """What is asked for, and the kind and words of an error that nobody thought of."""
     if "version_of" in order:
         return version_of, "CloakFailed", "The cloak that this server's settings name cannot be loaded."
+    if "detect" in order:
+        return detect, "CloakFailed", "A detector cannot be loaded."
     return compare if "public" in order else render, "BadPicture", DAMAGED
 
 

@@ -134,6 +134,15 @@ async def compare(request: RenderRequest, public: Path) -> list[Path]:
     return [Path(item["path"]) for item in answer["result"]["made"]]
 
 
+async def detect(original: Path, memory_mb: int) -> list[dict[str, str]]:
+    """What installed detectors say of a picture (`media/detectors`). Raises CloakFailed or BadPicture where none could look."""
+    order = {"detect": str(original.absolute()), "memory_mb": memory_mb}
+    answer = await _ask_child(order, 1, lambda _share: None)
+    _raise_error(answer)
+    said: list[dict[str, str]] = answer["result"]["said"]
+    return said
+
+
 async def backend_version(name: str) -> int:
     """Other people's cloaks are never loaded into this process: one of its own is asked. Raises CloakFailed."""
     if name in BUILT_IN:

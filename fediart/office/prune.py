@@ -1,7 +1,7 @@
 """What has served its time goes, once an hour.
 
-Ids of old arrivals, traces of what others deleted, copies for elsewhere, the far end of homes, files in the making that
-nobody goes on with, and files that no row names.
+Ids of old arrivals, traces of what others deleted, copies for elsewhere, what was shown to moderators, the far end of
+homes, files in the making that nobody goes on with, and files that no row names.
 
 And files that nothing shows any more, where whoever took them out of use did not come to remove them.
 """
@@ -12,9 +12,10 @@ import asyncio
 
 from sqlalchemy import Connection
 
+from fediart.domain.reviews import PROOF_MS
 from fediart.instance import Instance, sweep_unfinished
 from fediart.office.sweep_files import sweep_files
-from fediart.storage import accounts, arrivals, copies, files, timelines, works
+from fediart.storage import accounts, arrivals, copies, files, reviews, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -25,6 +26,9 @@ async def prune(instance: Instance) -> None:
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
     for key in await instance.storage.write(copies.forget_copies, instance.clock()):
         await asyncio.to_thread(instance.vault.discard, key)
+    for key in await instance.storage.write(reviews.forget_proof, instance.clock() - PROOF_MS):
+        await asyncio.to_thread(instance.vault.discard, key)
+    await instance.storage.write(reviews.open_for_reports, instance.clock())
     for actor_id in await instance.storage.read(accounts.actor_ids):
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)

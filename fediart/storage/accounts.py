@@ -68,6 +68,11 @@ def actor_ids(db: Connection) -> list[int]:
     return list(db.execute(select(accounts.c.actor_id)).scalars())
 
 
+def moderator_ids(db: Connection) -> set[int]:
+    """The accounts that may moderate."""
+    return {row.id for row in db.execute(select(accounts.c.id, accounts.c.role)) if Role(row.role).may_moderate}
+
+
 def insert_account(db: Connection, account: Account) -> None:
     db.execute(insert(accounts).values(**{name: getattr(account, name) for name in Account.__dataclass_fields__}))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from fediart.domain.listed import Listed, listed
@@ -38,9 +40,11 @@ def drop_notification(db: Connection, actor_id: int, kind: NotificationKind, fro
     )
 
 
-def notifications_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20) -> Listed[ShownNotification]:
+def notifications_of(
+    db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20, without: Collection[NotificationKind] = ()
+) -> Listed[ShownNotification]:
     """Newest first. One about a work that is gone (or not for these eyes any more) is left out."""
-    query = select(notifications).where(notifications.c.actor_id == actor_id)
+    query = select(notifications).where(notifications.c.actor_id == actor_id, notifications.c.kind.not_in(without))
     if max_id is not None:
         query = query.where(notifications.c.id < max_id)
     limit = max(1, min(limit, 80))

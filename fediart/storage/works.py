@@ -16,6 +16,7 @@ from fediart.storage.tables import (
     images,
     likes,
     notifications,
+    reviews,
     timeline,
     tombstones,
     work_addresses,
@@ -151,10 +152,10 @@ def works_tagged(
 
 
 def drafts_of(db: Connection, actor_id: int) -> list[ShownWork]:
-    """What is not out yet: drafts, and works that wait for their pictures."""
+    """What is not out yet: drafts, and works that wait for a moderator or for their pictures."""
     query = (
         select(works.c.id)
-        .where(works.c.actor_id == actor_id, works.c.state.in_([WorkState.DRAFT, WorkState.WAITING]))
+        .where(works.c.actor_id == actor_id, works.c.state.in_([WorkState.DRAFT, WorkState.HELD, WorkState.WAITING]))
         .order_by(works.c.id.desc())
         .limit(100)
     )
@@ -277,7 +278,7 @@ def renumber_work(db: Connection, old: int, new: int, *, uri: str, url: str) -> 
     """Give a draft the id of the moment it is published, so that order by id stays order by time."""
     row = db.execute(select(works).where(works.c.id == old)).mappings().one()
     db.execute(insert(works).values(**{**row, "id": new, "uri": uri, "url": url}))
-    for table in (images, work_addresses, work_tags, work_mentions):
+    for table in (images, work_addresses, work_tags, work_mentions, reviews):
         db.execute(update(table).where(table.c.work_id == old).values(work_id=new))
     db.execute(delete(works).where(works.c.id == old))
 

@@ -9,14 +9,18 @@ from sqlalchemy import Connection
 
 from fediart.activitypub.addressing import address
 from fediart.domain.actors import Account, Actor
+from fediart.domain.declarations import Declaration
 from fediart.domain.images import ImageState
+from fediart.domain.policy import LocalAction
+from fediart.domain.verdicts import MODERATED_REJECT, not_published
 from fediart.domain.works import MAX_TEXT, MAX_WARNING, Mention, Visibility, Work, WorkState
 from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import new_id, time_of
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
-from fediart.studio.release_work import HELD, release_work
+from fediart.studio.hold_work import hold_work, read_unread, verdict_on
+from fediart.studio.release_work import ASKS_WEAK, release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
 
 log = structlog.get_logger("fediart.studio")
@@ -24,7 +28,7 @@ log = structlog.get_logger("fediart.studio")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an artist typed."""
+    """What an artist typed. `declaration` None: as it was."""
 
     text: str = ""
     warning: str = ""
@@ -32,6 +36,7 @@ class Draft:
     visibility: Visibility = Visibility.PUBLIC
     in_reply_to_id: int | None = None
     language: str | None = None
+    declaration: Declaration | None = None
 
 
 async def start_draft(instance: Instance, account: Account, draft: Draft | None = None) -> int:
@@ -95,6 +100,7 @@ def _save_draft(db: Connection, account: Account, work_id: int, draft: Draft) ->
         language=draft.language,
         in_reply_to_id=parent.id if parent else None,
         in_reply_to_uri=parent.uri if parent else None,
+        **({"declaration": draft.declaration} if draft.declaration is not None else {}),
     )
 
 
@@ -128,16 +134,20 @@ def acct_of(instance: Instance, actor: Actor) -> str:
     return f"{actor.username}@{actor.host or instance.identifiers.account_domain}"
 
 
-async def publish_work(instance: Instance, account: Account, work_id: int, *, ask_if_weak: bool = False) -> int:
+async def publish_work(instance: Instance, account: Account, work_id: int, *, ask_if_weak: bool = False, appeal: str = "") -> int:
     """The artist's word that it may go out. Returns the work's final id; it is released when its pictures are ready.
+
+    Where the policy wants a moderator to look first, it is held. Where the policy asks something or forbids it, this raises
+    BadInput with the reason. `appeal`: then her words to the moderators, who are asked instead; '' if she does not ask them.
 
     `ask_if_weak`: it is held back when a picture takes only a weak cloak and nothing was said to that. Not for client
     programs, which cannot be asked: there it goes out as cloaked as it can be.
     """
     work = await instance.storage.read(own_work, account, work_id)
     mentions = await resolve_mentions(instance, work.source)
+    await read_unread(instance, work_id)
     now = instance.clock()
-    final = await instance.storage.write(_queue, instance, account, work_id, mentions, now, ask_if_weak)
+    final = await instance.storage.write(_queue, instance, account, work_id, mentions, now, ask_if_weak, appeal)
     try:
         # At once where there is nothing to wait for: a reply stands in the next page, and a client is told the lasting
         # names of files. The job is behind it.
@@ -156,6 +166,7 @@ def _queue(
     people: dict[str, MentionTarget],
     now: int,
     ask_if_weak: bool,
+    appeal: str,
 ) -> int:
     work = own_work(db, account, work_id)
     if work.state != WorkState.DRAFT:
@@ -172,7 +183,11 @@ def _queue(
         for shown in pictures:
             images.change_image(db, shown.image.id, weak_accepted=True)
     elif any(shown.image.asks for shown in pictures):
-        raise BadInput(HELD)
+        raise BadInput(ASKS_WEAK)
+    verdict = verdict_on(db, instance.policy, work)
+    if verdict.action in (LocalAction.ASK, LocalAction.REJECT) and not appeal:
+        raise BadInput(not_published(verdict))
+    is_held = verdict.action == LocalAction.HOLD or (bool(appeal) and verdict.action != LocalAction.ALLOW)
     resume_images(db, work_id, account.actor_id, now)
     author = actors.actor_by_id(db, account.actor_id)
     assert author is not None  # an account always has its actor
@@ -182,11 +197,17 @@ def _queue(
     final = new_id(now)
     ids = instance.identifiers
     works.renumber_work(db, work_id, final, uri=ids.work_uri(author.username, final), url=ids.work_url(author.username, final))
-    works.step_work(
-        db, final, WorkState.DRAFT, WorkState.WAITING, content=composed.html, published_at=now, arrived_at=now, problem=""
-    )
+    works.change_work(db, final, content=composed.html, published_at=now, arrived_at=now, problem="")
+    if work.moderated != MODERATED_REJECT:
+        # What a moderator said was said of the pictures that it had; a draft's can change.
+        works.change_work(db, final, moderated=None)
     works.put_surroundings(db, final, to=to, cc=cc, tags=composed.hashtags, mentions=mentions)
-    jobs.add_job(db, "release", {"work_id": final}, now=now)
+    queued = own_work(db, account, final)
+    if is_held:
+        hold_work(db, instance.policy, queued, WorkState.DRAFT, verdict, now, appeal)
+    else:
+        works.step_work(db, final, WorkState.DRAFT, WorkState.WAITING)
+        jobs.add_job(db, "release", {"work_id": final}, now=now)
     return final
 
 

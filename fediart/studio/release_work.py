@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.origin import Signal, origin_text
 from fediart.domain.works import Work, WorkState
 from fediart.errors import BadInput, CloakFailed
 from fediart.ids import new_id
@@ -23,10 +24,12 @@ from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.outbox.restate import said_for, stated
-from fediart.storage import accounts, actors, files, images, jobs, notifications, works
+from fediart.storage import accounts, actors, files, images, jobs, notifications, reviews, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
+from fediart.studio.hold_work import keep_back, read_unread
 from fediart.studio.render_image import facts_of, put_files, reporter, request_of, rights_for
+from fediart.studio.suspect_image import suspicions, with_suspicions
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -62,7 +65,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
         await _throw_away(instance, image_id)
     else:
         seconds = time.monotonic() - began
-        await _keep(instance, image, result)
+        await _keep(instance, image, result, await suspicions(instance, image))
         await _throw_away(instance, image_id)
         if is_fresh:
             await learn(instance, strength_of(instance, image), result.width * result.height / 1e6, seconds)
@@ -144,12 +147,17 @@ def _put_failure(db: Connection, image_id: int, message: str, now: int) -> None:
         return  # it was stopped or chosen anew meanwhile: this is no answer to that
     images.change_image(db, image_id, state=ImageState.FAILED, progress=0, problem=message)
     if image.work_id is not None:
-        works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=f"{image.original_name}: {message}")
+        problem = f"{image.original_name}: {message}"
+        if works.step_work(db, image.work_id, WorkState.HELD, WorkState.DRAFT, problem=problem):
+            reviews.withdraw_reviews(db, image.work_id, now)
+        works.step_work(db, image.work_id, WorkState.WAITING, WorkState.DRAFT, problem=problem)
 
 
-async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
-    """Files first, then the row: what a row names is on disk."""
+async def _keep(instance: Instance, image: Image, result: RenderResult, found: list[Signal]) -> None:
+    """Files first, then the row: what a row names is on disk. `found`: what detectors say of it."""
     facts = facts_of(instance, image, result)
+    if found and result.origin is not None:
+        facts["origin"] = origin_text(with_suspicions(result.origin, found))
     made = await put_files(instance, image, result)
     unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
@@ -194,14 +202,15 @@ async def show_portrait(instance: Instance, image: Image) -> None:
     instance.wake(DELIVERY)
 
 
-HELD = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
+ASKS_WEAK = "Not out yet, and nothing is lost: a picture takes only a weak cloak. Say at that picture what is to be done."
 """On a work that came back from waiting with a question. Once that is answered it goes on."""
 
 
 async def release_work(instance: Instance, work_id: int) -> None:
     """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again.
 
-    When its artist must say first whether a weak cloak will do, it goes back to its draft, and nothing is lost.
+    The policy is asked once more. When its artist must say first whether a weak cloak will do, it goes back to its draft,
+    and nothing is lost.
     """
     work = await instance.storage.read(works.work_by_id, work_id)
     if work is None or work.state != WorkState.WAITING:
@@ -210,7 +219,11 @@ async def release_work(instance: Instance, work_id: int) -> None:
     if any(shown.image.state != ImageState.READY for shown in pictures):
         return
     if any(shown.image.asks for shown in pictures):
-        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=HELD)
+        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=ASKS_WEAK)
+        return
+    await read_unread(instance, work_id)
+    # Before any of its files gets a name that others could know.
+    if await instance.storage.write(keep_back, instance.policy, work_id, instance.clock()):
         return
     named: list[tuple[int, list[Rendition]]] = []
     for shown in pictures:
@@ -226,6 +239,10 @@ async def release_work(instance: Instance, work_id: int) -> None:
 
 
 def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple[int, list[Rendition]]], now: int) -> list[str]:
+    if keep_back(db, instance.policy, work_id, now):
+        # The policy changed, or its artist took it back, in this very moment: the names were for nothing.
+        made = [rendition.name for _, renditions in named for rendition in renditions]
+        return [name for name in made if not images.name_is_used(db, name)]
     work = works.work_by_id(db, work_id)
     if work is None or not works.step_work(db, work_id, WorkState.WAITING, WorkState.PUBLISHED):
         return []

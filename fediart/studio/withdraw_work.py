@@ -8,7 +8,7 @@ from fediart.domain.actors import Account
 from fediart.domain.works import WorkState
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_removal
-from fediart.storage import actors, files, images, works
+from fediart.storage import actors, files, images, reviews, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.publish_work import own_work
 
@@ -30,6 +30,8 @@ def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int
         announce_removal(db, instance.identifiers, work_id, now)
     # "It is gone" would tell a stranger that there was something, where "not here" is what they always heard.
     was_open = work.state == WorkState.PUBLISHED and work.visibility.is_open
+    proof = [key for review in reviews.open_on_work(db, work_id) for key in reviews.drop_proof(db, review.id)]
+    reviews.withdraw_reviews(db, work_id, now)
     names, keys = works.remove_work(db, work, author.uri, now, tombstone=was_open)
     files.retire(db, names, now)
-    return names, keys
+    return names, [*keys, *proof]

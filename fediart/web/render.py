@@ -71,6 +71,7 @@ def _environment() -> Environment:
         "sanitised": Markup,
         "json_ld": json_ld,
         "profile_path": profile_path,
+        "bytes_in_words": lambda size: f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, round(size / 1e3))} kB",
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
     environment.globals["static_url"] = static_url

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fediart.domain.actors import Account
+from fediart.domain.reviews import MAX_PROOF
 from fediart.domain.works import MAX_IMAGES
 from fediart.errors import NotAllowed, TooLarge, TooMany, Unavailable
 from fediart.instance import Instance, token_hash
@@ -90,6 +91,8 @@ class Shield:
 
 def _most_bytes(path: str, upload_bytes: int) -> int:
     """How much a request to this path may carry: words, and pictures where pictures are taken."""
+    if path.startswith("/decisions/"):
+        return FORM_BYTES + (MAX_PROOF + 1) * upload_bytes
     if path.startswith("/compose/"):
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
     with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")

@@ -6,7 +6,9 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fediart.domain.declarations import Declaration
 from fediart.domain.images import ImageState, Purpose, ShownImage
+from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import ShownWork, WorkState
 from fediart.errors import BadInput, NotFound
 from fediart.ids import parse_id
@@ -84,6 +86,9 @@ async def describe(request: Request) -> Response:
     return await _media(request, await _own_image(request, image_id))
 
 
+HELD_FIRST = "A moderator looks at this work first. Until then nobody else sees it; this server's page of it says more."
+
+
 async def _status(request: Request, work_id: int, by: int | None) -> Response:
     instance = instance_of(request)
     seen: ShownWork | None = await instance.storage.read(shown_rows.work_seen_by, work_id, by)
@@ -94,14 +99,26 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
     if seen.work.state == WorkState.WAITING:
         undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
         shape["fediart"] = entities.on_its_way(seen.images, await time_left(instance, undone))
+    elif seen.work.state == WorkState.HELD:
+        shape["fediart"] = {"state": seen.work.state, "reason": HELD_FIRST}
     return answer(shape)
+
+
+def _declared(given: dict[str, str | list[str]]) -> Declaration | None:
+    """How it was made; None: nothing was said of that. Raises BadInput."""
+    said = one(given, "declaration")
+    if "declaration" in given and said not in tuple(Declaration):
+        raise BadInput(f"Validation failed: Declaration is not one of {', '.join(choice for choice in Declaration if choice)}")
+    return Declaration(said) if "declaration" in given else None
 
 
 @needs("write:statuses")
 async def post(request: Request) -> Response:
     """Answered at once; what waits for its cloak is published by a job, under the id of this answer.
 
-    With an Idempotency-Key, asking again gives the same work.
+    So is what a moderator looks at first, with `fediart.state` held: a client shows it as posted, and nobody else sees it
+    before. What the policy refuses, or asks about, is answered 422 with the reason, and its pictures can be sent again.
+    `declaration` is not of Mastodon's API: how it was made. With an Idempotency-Key, asking again gives the same work.
     """
     instance, account = instance_of(request), account_in(request)
     given = await parameters(request)
@@ -115,6 +132,7 @@ async def post(request: Request) -> Response:
         visibility=visibility,
         in_reply_to_id=parse_id(one(given, "in_reply_to_id")),
         language=one(given, "language")[:16] or None,
+        declaration=_declared(given),
     )
     chosen = [id_ for text in many(given, "media_ids") if (id_ := parse_id(text)) is not None]
 
@@ -157,7 +175,12 @@ async def remove(request: Request) -> Response:
 @needs("write:statuses")
 async def edit(request: Request) -> Response:
     given = await parameters(request)
-    draft = Draft(text=one(given, "status"), warning=one(given, "spoiler_text"), sensitive=truth(one(given, "sensitive")))
+    draft = Draft(
+        text=one(given, "status"),
+        warning=one(given, "spoiler_text"),
+        sensitive=truth(one(given, "sensitive")),
+        declaration=_declared(given),
+    )
     work_id = path_id(request)
     await edit_work(instance_of(request), account_in(request), work_id, draft)
     return await _status(request, work_id, account_in(request).actor_id)
@@ -259,6 +282,11 @@ async def tagged(request: Request) -> Response:
 async def notices(request: Request) -> Response:
     instance, cut = instance_of(request), page_of(request)
     listed = await instance.storage.read(
-        notifications.notifications_of, account_in(request).actor_id, max_id=cut.max_id, limit=cut.limit
+        notifications.notifications_of,
+        account_in(request).actor_id,
+        max_id=cut.max_id,
+        limit=cut.limit,
+        # Mastodon's API has no type for these.
+        without=(NotificationKind.DECISION,),
     )
     return paged(request, [entities.notification(instance.identifiers, item) for item in listed.items], listed.ends)

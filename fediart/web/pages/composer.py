@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakStrength, left_in_words
 from fediart.domain.images import Image, ImageState
+from fediart.domain.policy import Preset
 from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, NotFound
 from fediart.ids import parse_id
@@ -18,13 +19,15 @@ from fediart.storage import shown as shown_rows
 from fediart.storage import works
 from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image, order_images, remove_image
+from fediart.studio.ask_moderator import ask_moderator
 from fediart.studio.choose_cloak import accept_weak, set_cloak
 from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.estimate_cloak import strength_of, time_left
 from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, save_draft, start_draft
-from fediart.studio.release_work import HELD
+from fediart.studio.release_work import ASKS_WEAK
 from fediart.studio.withdraw_work import withdraw_work
+from fediart.web.pages.declared import can_ask, choices_of, declared_in, pictures_told
 from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
 from fediart.web.render import render
@@ -48,7 +51,7 @@ async def _own(request: Request, account: Account, work_id: int) -> ShownWork:
 async def compose(request: Request) -> Response:
     account, work_id = await member(request), path_id(request)
     seen = await _own(request, account, work_id)
-    if seen.work.state == WorkState.PUBLISHED:
+    if seen.work.state in (WorkState.PUBLISHED, WorkState.HELD):
         return go(f"/works/{work_id}")
     if request.method == "GET":
         return await _page(request, seen, [])
@@ -62,6 +65,11 @@ async def compose(request: Request) -> Response:
             await pause_cloaks(instance_of(request), account, work_id)
         elif action == "go-on":
             await resume_cloaks(instance_of(request), account, work_id)
+        elif action == "ask" and not problems:
+            try:
+                return go(f"/works/{await ask_moderator(instance_of(request), account, work_id, text(form, 'appeal'))}")
+            except FediartError as problem:
+                problems.append(problem.message)
         elif not problems and await _is_to_publish(request, account, work_id, action, seen):
             try:
                 ask = account.ask_if_weak and action != "publish-anyway"
@@ -69,8 +77,9 @@ async def compose(request: Request) -> Response:
                 return go(f"/works/{final}")
             except FediartError as problem:
                 problems.append(problem.message)
+        appeal = text(form, "appeal")
     if problems:
-        return await _page(request, await _own(request, account, work_id), problems, 422)
+        return await _page(request, await _own(request, account, work_id), problems, 422, appeal)
     return go(f"/compose/{work_id}#pictures" if action != "save" else f"/compose/{work_id}")
 
 
@@ -78,7 +87,7 @@ async def _is_to_publish(request: Request, account: Account, work_id: int, actio
     """By its button; or because the last question is answered of a work that was only held back for that."""
     if action in ("publish", "publish-anyway"):
         return True
-    if not action.startswith(ANSWERS) or before.work.problem != HELD:
+    if not action.startswith(ANSWERS) or before.work.problem != ASKS_WEAK:
         return False
     return not any(item.image.asks for item in (await _own(request, account, work_id)).images)
 
@@ -112,7 +121,8 @@ async def _states(request: Request, seen: ShownWork) -> dict[int, str]:
     return states
 
 
-async def _page(request: Request, seen: ShownWork, problems: list[str], status: int = 200) -> Response:
+async def _page(request: Request, seen: ShownWork, problems: list[str], status: int = 200, appeal: str = "") -> Response:
+    told = await pictures_told(instance_of(request), seen)
     return await render(
         request,
         "compose.html",
@@ -126,6 +136,11 @@ async def _page(request: Request, seen: ShownWork, problems: list[str], status: 
         paused=any(item.image.state == "paused" for item in seen.images),
         states=await _states(request, seen),
         strengths=list(CloakStrength),
+        told=told,
+        can_ask=can_ask(told.values(), seen),
+        appeal=appeal,
+        choices=choices_of(instance_of(request).policy),
+        is_human_art=instance_of(request).policy.preset == Preset.HUMAN_ART,
         chosen={item.image.id: strength_of(instance_of(request), item.image) for item in seen.images},
     )
 
@@ -142,6 +157,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         visibility=Visibility(chosen) if chosen in tuple(Visibility) else Visibility.PUBLIC,
         in_reply_to_id=seen.work.in_reply_to_id,
         language=seen.work.language,
+        declaration=declared_in(text(form, "declaration")) if "declaration" in form else None,
     )
     try:
         await save_draft(instance, account, work_id, draft)

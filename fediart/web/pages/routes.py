@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import composer, copies, door, people, record, settings, statement, works
+from fediart.web.pages import composer, copies, decisions, door, people, record, settings, statement, works
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import policy as admin_policy
+from fediart.web.pages.admin import review
 from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
 
@@ -51,6 +52,9 @@ def page_routes() -> list[Route]:
         Route("/drafts", composer.drafts),
         Route("/pictures/{id}", record.record),
         *(Route(f"/pictures/{{id}}/{kind}", record.file) for kind in KINDS),
+        Route("/decisions", decisions.listed),
+        Route("/decisions/{id}", decisions.one, methods=both),
+        Route("/decisions/{id}/files/{file_id}", decisions.file),
         Route("/works/{id}", works.anywhere),
         Route("/works/{id}/copies", copies.progress),
         Route("/copies/{id}", copies.download),
@@ -66,6 +70,9 @@ def page_routes() -> list[Route]:
         Route("/admin", admin_door.front),
         Route("/admin/policy", admin_policy.policy, methods=both),
         Route("/admin/policy/check", admin_signals.check, methods=["POST"]),
+        Route("/admin/review", review.queue),
+        Route("/admin/review/{id}", review.one, methods=both),
+        Route("/admin/review/{id}/pictures/{image_id}", review.picture),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/rights", statement.rights),
         Route("/@{name}/{work_id}", works.work),

@@ -8,17 +8,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.actors import Account
+from fediart.domain.declarations import LABELS
 from fediart.domain.images import ImageState
+from fediart.domain.policy import Preset
+from fediart.domain.reviews import Review, ReviewKind
 from fediart.domain.terms import terms_of_work
 from fediart.domain.works import MAX_TEXT, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.rights import copyright_notice
-from fediart.storage import actors, timelines
+from fediart.storage import actors, reviews, timelines
 from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
 from fediart.studio import react
+from fediart.studio.ask_moderator import ask_moderator, take_back
 from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.edit_work import edit_work
 from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
@@ -29,6 +33,7 @@ from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
 from fediart.web.pages import copies
 from fediart.web.pages.composer import waiting_in_words
+from fediart.web.pages.declared import choices_of, declared_in
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
 from fediart.web.render import render
@@ -124,6 +129,8 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         above=above,
         below=below,
         is_mine=is_mine,
+        held=await _held(instance_of(request), seen) if is_mine else None,
+        label=LABELS.get(seen.work.self_label, "") if seen.author.actor.is_local else "",
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
         offers=offers,
@@ -140,6 +147,12 @@ def _notice(request: Request, seen: ShownWork) -> str:
     author = seen.author.actor
     terms = terms_of_work(seen.work, seen.author.choices, instance_of(request).policy)
     return copyright_notice(author, terms, seen.work.published_at) if author.is_local else ""
+
+
+async def _held(instance: Instance, seen: ShownWork) -> Review | None:
+    """What waits for a moderator, of a work that is held or whose label its artist asks about."""
+    found = await instance.storage.read(reviews.open_on_work, seen.work.id, ReviewKind.HELD, ReviewKind.APPEAL)
+    return found[-1] if found else None
 
 
 _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {
@@ -163,6 +176,12 @@ async def act(request: Request) -> Response:
         if verb == "cancel":
             await cancel_cloaks(instance, account, work_id)
             return go(f"/compose/{work_id}")
+        if verb == "take-back":
+            await take_back(instance, account, work_id)
+            return go(f"/compose/{work_id}")
+        if verb == "ask":
+            await ask_moderator(instance, account, work_id, text(form, "appeal"))
+            return go("/decisions")
         if verb == "delete":
             await withdraw_work(instance, account, work_id)
             actor = await instance.storage.read(actors.actor_by_id, account.actor_id)
@@ -193,11 +212,14 @@ async def edit(request: Request) -> Response:
     if seen is None or seen.work.actor_id != account.actor_id or seen.work.state != WorkState.PUBLISHED:
         raise NotFound("There is nothing here to edit.")
     if request.method == "GET":
-        draft, problem = Draft(seen.work.source, seen.work.warning, seen.work.sensitive), ""
-        return await _edit_page(request, seen, draft, problem)
+        held = seen.work
+        draft = Draft(held.source, held.warning, held.sensitive, declaration=held.declaration)
+        return await _edit_page(request, seen, draft)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")
-        draft = Draft(words, text(form, "warning"), bool(text(form, "sensitive")))
+        said = declared_in(text(form, "declaration")) if "declaration" in form else None
+        declaration = seen.work.declaration if said is None else said
+        draft = Draft(words, text(form, "warning"), bool(text(form, "sensitive")), declaration=declaration)
         chosen = (said_reservation(form), said_licensing(form)) if is_answered(form) else None
     try:
         if chosen is not None:
@@ -208,8 +230,17 @@ async def edit(request: Request) -> Response:
     return go(f"/works/{work_id}")
 
 
-async def _edit_page(request: Request, seen: ShownWork, draft: Draft, problem: str, status: int = 200) -> Response:
-    form = form_for_work(seen.work, seen.author.choices, instance_of(request).policy)
+async def _edit_page(request: Request, seen: ShownWork, draft: Draft, problem: str = "", status: int = 200) -> Response:
+    policy = instance_of(request).policy
     return await render(
-        request, "edit.html", status, work=seen, draft=draft, problem=problem, max_text=MAX_TEXT, rights_form=form
+        request,
+        "edit.html",
+        status,
+        work=seen,
+        draft=draft,
+        problem=problem,
+        max_text=MAX_TEXT,
+        choices=choices_of(policy),
+        is_human_art=policy.preset == Preset.HUMAN_ART,
+        rights_form=form_for_work(seen.work, seen.author.choices, policy),
     )

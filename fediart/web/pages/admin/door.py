@@ -6,8 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.actors import Account
+from fediart.domain.reviews import ReviewKind
 from fediart.errors import NotFound
-from fediart.web.pages.forms import member
+from fediart.instance import Instance
+from fediart.storage import reviews
+from fediart.web.pages.forms import instance_of, member
 from fediart.web.render import render
 
 
@@ -30,4 +33,11 @@ async def admin(request: Request) -> Account:
 async def front(request: Request) -> Response:
     """The pages there are for this person."""
     await moderator(request)
-    return await render(request, "admin/front.html")
+    return await render(request, "admin/front.html", waiting=await waiting_reviews(instance_of(request)))
+
+
+async def waiting_reviews(instance: Instance) -> dict[ReviewKind, int]:
+    """How many wait for a moderator, of each kind. Reports that nobody has seen yet come in here."""
+    if await instance.storage.read(reviews.has_new_reports):
+        await instance.storage.write(reviews.open_for_reports, instance.clock())
+    return await instance.storage.read(reviews.count_open)
