@@ -72,7 +72,11 @@ class ParsedActor:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
-    """A picture of a note; `focal` is (x, y), each -1..1."""
+    """A picture of a note; `focal` is (x, y), each -1..1.
+
+    What is reserved, of it or else of the whole note: `content_usage` (AIPREF), `tdm_reservation` (None: nothing was said),
+    `robots_tag` (directives of X-Robots-Tag).
+    """
 
     url: str
     media_type: str | None
@@ -81,6 +85,9 @@ class ParsedAttachment:
     height: int | None
     blurhash: str | None
     focal: tuple[float, float] | None
+    content_usage: str = ""
+    tdm_reservation: bool | None = None
+    robots_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,10 @@ class ParsedMention:
 
 @dataclass(frozen=True, slots=True)
 class ParsedNote:
-    """A note-like object of another server. `content` is HTML as it came: not sanitised."""
+    """A note-like object of another server. `content` is HTML as it came: not sanitised.
+
+    `self_label`: how its author says it was made, '' or one of `declarations.LABELS`.
+    """
 
     uri: str
     kind: str
@@ -110,6 +120,7 @@ class ParsedNote:
     mentions: tuple[ParsedMention, ...]
     hashtags: tuple[str, ...]
     language: str | None
+    self_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

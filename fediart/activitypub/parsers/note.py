@@ -7,6 +7,7 @@ from typing import Any
 
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
+from fediart.activitypub.parsers.self_label import content_usage, robots_tag, self_label, tdm_reservation
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
 from fediart.clock import from_iso
 from fediart.errors import ParseError
@@ -46,6 +47,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         mentions=tuple(found for tag in tags if (found := _mention(tag)) is not None),
         hashtags=tuple(dict.fromkeys(word for tag in tags if (word := _hashtag(tag)))),
         language=language,
+        self_label=self_label(document, fields.listed(document.get("attachment"), MAX_ATTACHMENTS)),
     )
 
 
@@ -80,10 +82,10 @@ def _attachments(document: dict[str, Any]) -> tuple[ParsedAttachment, ...]:
     items = fields.listed(document.get("attachment"), MAX_ATTACHMENTS)
     if document.get("type") == "Image":
         items = [document, *items]
-    return tuple(found for item in items if isinstance(item, dict) and (found := _attachment(item)) is not None)
+    return tuple(found for item in items if isinstance(item, dict) and (found := _attachment(item, document)) is not None)
 
 
-def _attachment(item: dict[str, Any]) -> ParsedAttachment | None:
+def _attachment(item: dict[str, Any], document: dict[str, Any]) -> ParsedAttachment | None:
     url, media_type = _file(item)
     if url is None:
         return None
@@ -99,6 +101,9 @@ def _attachment(item: dict[str, Any]) -> ParsedAttachment | None:
         height=fields.whole(item.get("height"), 100_000),
         blurhash=blurhash if _BLURHASH.fullmatch(blurhash) else None,
         focal=_focal(item.get("focalPoint")),
+        content_usage=content_usage(item) or content_usage(document),
+        tdm_reservation=of_it if (of_it := tdm_reservation(item)) is not None else tdm_reservation(document),
+        robots_tag=robots_tag(item) or robots_tag(document),
     )
 
 

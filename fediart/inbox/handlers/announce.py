@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
 from sqlalchemy import Connection
 
+from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.policy import RemoteAction, host_action
 from fediart.domain.works import Work, WorkState
 from fediart.ids import new_id
 from fediart.inbox.handlers.keep_note import ReadNote, fetch_note, keep_note
@@ -17,6 +20,8 @@ from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
 from fediart.storage import follows, notifications, reactions, works
 from fediart.timeline.place import place_boost
+
+log = structlog.get_logger("fediart.inbox")
 
 
 def handle_announce(
@@ -30,6 +35,9 @@ def handle_announce(
         return _boost(db, sender, activity, work, now)
     if instance.identifiers.pretends_local(uri) or not follows.local_followers(db, sender.id):
         return NOTHING
+    if host_action(instance.policy.remote.domains, host_of(uri)) == RemoteAction.REJECT:
+        log.info("policy.rejected", uri=uri[:500], host=host_of(uri), rule="host")  # nor is it asked for
+        return NOTHING
     return partial(_fetch_first, instance, sender, activity)
 
 
@@ -37,11 +45,13 @@ async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivi
     """What others say of a post does not count: it is asked of its own server."""
     read = await fetch_note(instance, activity)
     author = await bring_actor(instance.seeker, read.note.attributed_to)
-    return await instance.storage.write(_keep_and_boost, sender, activity, author, read, instance.clock())
+    return await instance.storage.write(_keep_and_boost, instance, sender, activity, author, read, instance.clock())
 
 
-def _keep_and_boost(db: Connection, sender: Actor, activity: ParsedActivity, author: Actor, read: ReadNote, now: int) -> Done:
-    keep_note(db, author, read, now)
+def _keep_and_boost(
+    db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, author: Actor, read: ReadNote, now: int
+) -> Done:
+    keep_note(db, instance.policy, author, read, now)
     work = works.work_by_uri(db, read.note.uri)
     if work is None:
         return NOTHING
