@@ -160,9 +160,13 @@ class ShownWork:
     @property
     def label(self) -> AiLabel | None:
         """What stands under its pictures, wherever it is shown to this viewer."""
-        return self.statement if self.showing != Showing.PLAIN else None
+        return self._line if self.showing != Showing.PLAIN else None
 
     @property
     def statement(self) -> AiLabel | None:
-        """What can be said of how it was made, on its own page: also that it was made without AI."""
+        """What stands on its own page: also that its author says it was made without AI."""
+        return self.label or (self._line if self.work.says == "no-generative-ai" else None)
+
+    @property
+    def _line(self) -> AiLabel | None:
         return ai_label(self.work.verdict, self.work.says, self.author.actor.host)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, exists, func, select, update
 
+from fediart.domain.declarations import Declaration
+from fediart.domain.images import Purpose
 from fediart.domain.origin import STRENGTH, Level, Origin
 from fediart.domain.policy import PostSigns, PostVerdict, RemoteAction
 from fediart.storage.settings import put_setting, setting
@@ -41,9 +43,7 @@ _COLUMNS = (
 )
 _REMOTE = select(*_COLUMNS).select_from(works.join(actors, actors.c.id == works.c.actor_id)).where(actors.c.host != "")
 _ONE = _REMOTE.where(works.c.id == bindparam("work_id", type_=BigInteger))
-_BEFORE = (
-    _REMOTE.where(works.c.id < bindparam("before", type_=BigInteger)).order_by(works.c.id.desc()).limit(bindparam("most"))
-)
+_BEFORE = _REMOTE.where(works.c.id < bindparam("before", type_=BigInteger)).order_by(works.c.id.desc()).limit(bindparam("most"))
 _LOW, _HIGH = bindparam("low", type_=BigInteger), bindparam("high", type_=BigInteger)
 _TAGS = select(work_tags.c.work_id, work_tags.c.tag).where(work_tags.c.work_id.between(_LOW, _HIGH))
 _ORIGINS = select(images.c.work_id, images.c.origin).where(
@@ -62,7 +62,8 @@ def judged_before(db: Connection, before: int, most: int) -> list[Judged]:
     return _with_signs(db, db.execute(_BEFORE, {"before": before, "most": most}).all())
 
 
-def _with_signs(db: Connection, rows: Sequence[Row[Any]]) -> list[Judged]:
+def _with_signs(db: Connection, rows: Sequence[Any]) -> list[Judged]:
+    """Of rows of _COLUMNS, the newest first."""
     if not rows:
         return []
     among = {"low": rows[-1].id, "high": rows[0].id}
@@ -87,8 +88,8 @@ def _with_signs(db: Connection, rows: Sequence[Row[Any]]) -> list[Judged]:
     ]
 
 
-def _levels(db: Connection, rows: Sequence[Row[Any]]) -> dict[int, Level]:
-    """The strongest that any picture of a work says, but for files that a moderator cleared."""
+def _levels(db: Connection, rows: Sequence[Any]) -> dict[int, Level]:
+    """Of rows (work id, origin): the strongest that any picture of a work says, but for files that a moderator cleared."""
     origins = [(work_id, origin) for work_id, text in rows if (origin := _origin_from(text)).level is not None]
     if not origins:
         return {}
@@ -120,7 +121,7 @@ def put_verdicts(db: Connection, verdicts: Sequence[tuple[int, PostVerdict]]) ->
         db.execute(_PUT, [{"work_id": id_, **verdict_values(verdict, "")} for id_, verdict in verdicts])
 
 
-def verdict_values(verdict: PostVerdict, prefix: str = "verdict_") -> dict[str, str]:
+def verdict_values(verdict: PostVerdict, prefix: str = "verdict_") -> dict[str, Any]:
     """The columns of a verdict."""
     return {f"{prefix}action": verdict.action.value, f"{prefix}rule": verdict.rule, f"{prefix}label": verdict.label[:200]}
 
@@ -129,6 +130,28 @@ def count_judged(db: Connection) -> int:
     """How many works of other servers are here."""
     joined = works.join(actors, actors.c.id == works.c.actor_id)
     return db.execute(select(func.count()).select_from(joined).where(actors.c.host != "")).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture of an artist of ours, as the policy judges it."""
+
+    declaration: Declaration
+    origin: Origin
+    is_cleared: bool
+
+
+def latest_uploads(db: Connection, limit: int) -> list[Upload]:
+    """The latest pictures of ours on works whose files were read, the newest first."""
+    cleared = exists(select(cleared_files.c.sha256).where(cleared_files.c.sha256 == images.c.original_sha256))
+    rows = db.execute(
+        select(works.c.declaration, images.c.origin, cleared)
+        .select_from(images.join(works, works.c.id == images.c.work_id))
+        .where(images.c.purpose == Purpose.WORK, images.c.origin.is_not(None))
+        .order_by(images.c.id.desc())
+        .limit(limit)
+    ).all()
+    return [Upload(Declaration(row[0]), _origin_from(row[1]), bool(row[2])) for row in rows]
 
 
 # ---------------------------------------------------------------------------------------------- how far a change has come

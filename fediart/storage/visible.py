@@ -66,7 +66,7 @@ def in_profile(viewer: int | None, *, softens: bool) -> ColumnElement[bool]:
 
 def _listed(viewer: int | None, hides: tuple[str, ...], softens: bool) -> ColumnElement[bool]:
     action = func.coalesce(works.c.moderated, works.c.verdict_action)
-    is_listed = action.not_in(hides)
+    is_listed: ColumnElement[bool] = action.not_in(hides)
     if viewer is None:
         return is_listed
     me = literal(viewer, BigInteger)

@@ -18,11 +18,8 @@ MAX_LABELS, MAX_VALUES, MAX_USAGE = 1_000, 10, 500
 _SCHEMA = ("", "sc:", "schema:", "https://schema.org/", "http://schema.org/", "http://schema.org#", "https://schema.org#")
 _OWN = ("", "fediart:", "urn:uuid:471d6064-35f8-4462-9467-61813ed008c0#")
 _SOURCE_TYPE = tuple(prefix + "digitalSourceType" for prefix in _SCHEMA)
-_FLAGS = tuple(
-    prefix + name
-    for prefix in ("", "fediart:")
-    for name in ("genAI", "genAi", "gen_ai", "containsAi", "containsAI", "contains_ai", "aiGenerated", "ai_generated")
-) + ("isAiGenerated", "isAIGenerated", "is_ai_generated")
+_FLAG_NAMES = ("genAI", "genAi", "gen_ai", "containsAi", "containsAI", "contains_ai", "aiGenerated", "ai_generated")
+_FLAGS = (*_FLAG_NAMES, *(f"fediart:{name}" for name in _FLAG_NAMES), "isAiGenerated", "isAIGenerated", "is_ai_generated")
 _USAGE = tuple(prefix + "contentUsage" for prefix in _OWN)
 _TDM = ("tdmReservation", "tdm:reservation", "http://www.w3.org/ns/tdmrep#reservation", "http://www.w3.org/ns/tdmrep/reservation")
 _ROBOTS = ("xRobotsTag", "XRobotsTag")
