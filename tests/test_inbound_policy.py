@@ -371,7 +371,7 @@ async def put_origin(scene: Scene, uri: str, level: Level) -> None:
 
     def act(db: Connection) -> None:
         db.execute(update(images).where(images.c.work_id == row.id).values(origin=json.dumps(origin)))
-        judge_again(db, instance.policy, row.id, instance.clock())
+        judge_again(db, instance.policy, row.id)
 
     await instance.storage.write(act)
 

@@ -19,16 +19,15 @@ from sqlalchemy import Connection
 
 from fediart.domain.policy import AiPolicy, PostVerdict, RemoteAction, judge_post
 from fediart.instance import Instance
-from fediart.storage import policies, verdicts
+from fediart.storage import policies, verdicts, works
 from fediart.storage.verdicts import Judged, Rejudging
-from fediart.timeline.judge import remove_rejected
 
 log = structlog.get_logger("fediart.office")
 
-BATCH = 250
-"""Works judged in one act: some 10 ms of the writer."""
+BATCH = 50
+"""Works judged in one act: a few ms of the writer, for so long others wait. Figures: benchmarks/rejudge.py."""
 
-REMOVED = 8
+REMOVED = 20
 """Works removed in one act: each goes from a dozen tables."""
 
 
@@ -89,15 +88,16 @@ def _judge_some(db: Connection, policy: AiPolicy, held: Rejudging) -> _Step | No
 async def _remove(instance: Instance, step: _Step) -> None:
     """They are shown in no list since the step's act; the last act of these says that the step is done."""
     names: list[str] = []
-    for start in range(0, len(step.rejected), REMOVED):
-        some = step.rejected[start : start + REMOVED]
-        is_last = start + REMOVED >= len(step.rejected)
-        names += await instance.storage.write(_remove_some, some, step.held if is_last else None, instance.clock())
+    ids = [judged.work_id for judged, _ in step.rejected]
+    for start in range(0, len(ids), REMOVED):
+        done = step.held if start + REMOVED >= len(ids) else None
+        names += await instance.storage.write(_remove_some, ids[start : start + REMOVED], done)
     await asyncio.to_thread(instance.files.discard_all, names)
+    log.info("policy.rejected", works=len(ids), hosts=sorted({judged.signs.host for judged, _ in step.rejected}))
 
 
-def _remove_some(db: Connection, some: Sequence[tuple[Judged, PostVerdict]], done: Rejudging | None, now: int) -> list[str]:
-    names = [name for judged, verdict in some for name in remove_rejected(db, judged.work_id, judged.signs, verdict, now)]
+def _remove_some(db: Connection, ids: Sequence[int], done: Rejudging | None) -> list[str]:
+    names = works.remove_works(db, ids)
     if done is not None:
         verdicts.put_rejudging(db, done)
     return names

@@ -311,6 +311,23 @@ def remove_work(db: Connection, work: Work, actor_uri: str, now: int, *, tombsto
     return names, keys
 
 
+def remove_works(db: Connection, ids: Sequence[int]) -> list[str]:
+    """Remove many of other servers, without tombstones. Returns public file names that are unused now."""
+    names, _ = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id.in_(ids))).scalars()))
+    for table in (likes, boosts, timeline, notifications, work_addresses, work_tags, work_mentions):
+        db.execute(delete(table).where(table.c.work_id.in_(ids)))
+    answered = db.execute(
+        select(works.c.in_reply_to_id, func.count())
+        .where(works.c.id.in_(ids), works.c.in_reply_to_id.is_not(None), works.c.state == WorkState.PUBLISHED)
+        .group_by(works.c.in_reply_to_id)
+    ).all()
+    for parent, answers in answered:
+        count_change(db, parent, replies=-answers)
+    db.execute(update(works).where(works.c.in_reply_to_id.in_(ids)).values(in_reply_to_id=None))
+    db.execute(delete(works).where(works.c.id.in_(ids)))
+    return names
+
+
 def put_tombstone(db: Connection, uri: str, actor_uri: str, now: int) -> None:
     if not has_tombstone(db, uri):
         db.execute(insert(tombstones).values(uri=uri, actor_uri=actor_uri, created_at=now))

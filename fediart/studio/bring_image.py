@@ -113,7 +113,7 @@ def _keep(db: Connection, instance: Instance, image_id: int, made: list[Renditio
     unused = images.put_renditions(db, image_id, made)
     images.change_image(db, image_id, state=ImageState.READY, progress=1.0, **facts)
     if image.work_id is not None:
-        unused += judge_again(db, instance.policy, image.work_id, instance.clock())
+        unused += judge_again(db, instance.policy, image.work_id)
     return unused
 
 

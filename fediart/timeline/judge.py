@@ -11,31 +11,21 @@ from fediart.storage import verdicts, works
 log = structlog.get_logger("fediart.timeline")
 
 
-def judge_again(db: Connection, policy: AiPolicy, work_id: int, now: int) -> list[str]:
+def judge_again(db: Connection, policy: AiPolicy, work_id: int) -> list[str]:
     """Store the verdict, or remove what the policy does not keep. Returns names of files that no row names any more."""
     held = verdicts.judged_work(db, work_id)
     if held is None:
         return []
     verdict = judge_post(policy, held.signs)
     if verdict.action == RemoteAction.REJECT:
-        return remove_rejected(db, work_id, held.signs, verdict, now)
+        tell_rejected(held.signs, verdict)
+        # As if its author had deleted it, but that nothing stands against its coming again: a policy can become milder.
+        return works.remove_works(db, [work_id])
     if verdict != held.verdict:
         verdicts.put_verdicts(db, [(work_id, verdict)])
     return []
 
 
-def remove_rejected(db: Connection, work_id: int, signs: PostSigns, verdict: PostVerdict, now: int) -> list[str]:
-    """As if its author had deleted it, but that nothing stands against its coming again: a policy can become milder.
-
-    Returns names of files that no row names any more.
-    """
-    work = works.work_by_id(db, work_id)
-    if work is None:
-        return []
-    tell_rejected(work.uri, signs, verdict)
-    return works.remove_work(db, work, signs.actor_uri, now, tombstone=False)[0]
-
-
-def tell_rejected(uri: str, signs: PostSigns, verdict: PostVerdict) -> None:
-    """The one name under which it stands in the log, to be counted: never in an answer to anybody."""
-    log.info("policy.rejected", uri=uri[:500], host=signs.host, rule=verdict.rule)
+def tell_rejected(signs: PostSigns, verdict: PostVerdict) -> None:
+    """The one name under which it stands in the log, to be counted; the sender hears what everybody hears."""
+    log.info("policy.rejected", works=1, hosts=[signs.host], rule=verdict.rule)

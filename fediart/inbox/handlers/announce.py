@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import structlog
 from sqlalchemy import Connection
 
 from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
-from fediart.domain.policy import RemoteAction, host_action
+from fediart.domain.policy import PostSigns, PostVerdict, RemoteAction, host_action
 from fediart.domain.works import Work, WorkState
 from fediart.ids import new_id
 from fediart.inbox.handlers.keep_note import ReadNote, fetch_note, keep_note
@@ -19,9 +18,8 @@ from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
 from fediart.storage import follows, notifications, reactions, works
+from fediart.timeline.judge import tell_rejected
 from fediart.timeline.place import place_boost
-
-log = structlog.get_logger("fediart.inbox")
 
 
 def handle_announce(
@@ -36,7 +34,8 @@ def handle_announce(
     if instance.identifiers.pretends_local(uri) or not follows.local_followers(db, sender.id):
         return NOTHING
     if host_action(instance.policy.remote.domains, host_of(uri)) == RemoteAction.REJECT:
-        log.info("policy.rejected", uri=uri[:500], host=host_of(uri), rule="host")  # nor is it asked for
+        # Nor is it asked for.
+        tell_rejected(PostSigns(host_of(uri), ""), PostVerdict(RemoteAction.REJECT, "host"))
         return NOTHING
     return partial(_fetch_first, instance, sender, activity)
 

@@ -101,7 +101,7 @@ def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, n
     signs = signs_of(author, read)
     verdict = judge_post(policy, signs)
     if verdict.action == RemoteAction.REJECT:
-        tell_rejected(note.uri, signs, verdict)
+        tell_rejected(signs, verdict)
         return None
     published = min(note.published_ms or now, now)
     work_id = works.free_id(db, note.uri, author.uri, new_id(published))
@@ -205,7 +205,7 @@ def change_note(db: Connection, policy: AiPolicy, work: Work, author: Actor, rea
     to, cc = works.addresses_of(db, work.id)
     works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=read.mentions)
     unused = _change_pictures(db, work, author, read, now)
-    return unused + judge_again(db, policy, work.id, now)
+    return unused + judge_again(db, policy, work.id)
 
 
 def _change_pictures(db: Connection, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:
