@@ -11,6 +11,7 @@ SQLite in a file, in this process: the writer's thread and the event loop share 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import statistics
 import tempfile
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, insert
 
 from benchmarks.report import Figure, arguments, tell
@@ -27,7 +29,7 @@ from fediart.config import load_config
 from fediart.domain.policy import AiPolicy, RemoteAction
 from fediart.ids import new_id
 from fediart.instance import Instance, open_instance
-from fediart.office.rejudge_works import rejudge_works
+from fediart.office.rejudge_works import BATCH, judge_some, rejudge_works
 from fediart.storage import policies, settings, verdicts
 from fediart.storage.tables import actors, images, work_addresses, work_tags, works
 
@@ -141,8 +143,34 @@ def share(waits: Sequence[float], part: float) -> float:
     return sorted(waits)[min(len(waits) - 1, int(len(waits) * part))]
 
 
-async def measure(folder: Path, count: int, rounds: int, removed: bool) -> tuple[list[Run], list[Run], Run | None]:
-    """(runs, as long without one, the run that removes)"""
+async def acts_cpu(instance: Instance, wanted: AiPolicy) -> list[float]:
+    """CPU in ms of each act of a run: what the writer is held for, whatever else the machine does."""
+    policy = await instance.storage.write(policies.add_policy, wanted, instance.clock(), None)
+    held: verdicts.Rejudging | None = verdicts.Rejudging(policy.number, verdicts.NEWEST, 0, 0)
+    took: list[float] = []
+
+    def act(db: Connection, before: verdicts.Rejudging) -> verdicts.Rejudging | None:
+        began = time.thread_time_ns()
+        step = judge_some(db, policy, before)
+        took.append((time.thread_time_ns() - began) / 1e6)
+        return step.held if step is not None else None
+
+    while held is not None and held.before:
+        held = await instance.storage.write(act, held)
+    return took
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`calm`: as long as the runs, without one. `removing`: the run that removes. `acts`: CPU in ms of each act of a run."""
+
+    runs: list[Run]
+    calm: list[Run]
+    removing: Run | None
+    acts: list[float]
+
+
+async def measure(folder: Path, count: int, rounds: int, removed: bool) -> Measured:
     config = load_config(None, {}, {"cloak.fetch_encoders": False, "log.level": "error"})
     async with open_instance(config, folder) as instance:
         await instance.storage.write(fill, count)
@@ -159,6 +187,7 @@ async def measure(folder: Path, count: int, rounds: int, removed: bool) -> tuple
             for policy in (other, usual):
                 runs.append(await rejudged(instance, policy, count))
                 calm.append(await beside(instance, asyncio.sleep(runs[-1].seconds)))
+        acts = await acts_cpu(instance, other)
         last = None
         if removed:
             strict = replace(usual, remote=replace(usual.remote, hashtag=RemoteAction.REJECT))
@@ -166,29 +195,34 @@ async def measure(folder: Path, count: int, rounds: int, removed: bool) -> tuple
             last = await beside(instance, rejudge_works(instance, adopted.number))
             if await instance.storage.read(verdicts.count_judged) != count - (count + 9) // 10:
                 raise SystemExit("Not what is tagged was removed.")
-    return runs, calm, last
+    return Measured(runs, calm, last, acts)
 
 
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     parser = arguments(__doc__)
     parser.add_argument("--works", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3, help="there and back")
     parser.add_argument("--removed", action="store_true", help="and a run that removes a tenth of the works")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fediart-bench-") as folder:
-        runs, calm, last = asyncio.run(measure(Path(folder), chosen.works, chosen.rounds, chosen.removed))
+        found = asyncio.run(measure(Path(folder), chosen.works, chosen.rounds, chosen.removed))
+    runs, last = found.runs, found.removing
     waits = [wait for run in runs for wait in run.waits]
-    usual = [wait for run in calm for wait in run.waits]
+    usual = [wait for run in found.calm for wait in run.waits]
     rate = statistics.median(chosen.works / run.seconds for run in runs)
     figures = [
         Figure("works_per_s", f"{chosen.works} stored works judged again: works per second, median", rate, "/s", least=1_000),
         Figure("slowest_works_per_s", "  the slowest run", min(chosen.works / run.seconds for run in runs), "/s"),
+        Figure("act_ms", f"one act of {BATCH} works: CPU, median", statistics.median(found.acts), "ms"),
+        Figure("act_longest_ms", "  the longest", max(found.acts), "ms", most=50),
         Figure("write_p50_ms", "a small write meanwhile: median", statistics.median(waits), "ms"),
         Figure("write_p99_ms", "  99 of 100 within", share(waits, 0.99), "ms", most=50),
         Figure("write_longest_ms", "  the longest", max(waits), "ms", most=50),
         Figure("calm_p50_ms", "the same write at any other time: median", statistics.median(usual), "ms"),
         Figure("calm_p99_ms", "  99 of 100 within", share(usual, 0.99), "ms"),
         Figure("calm_longest_ms", "  the longest", max(usual), "ms"),
+        Figure("delay_p99_ms", "  more meanwhile: 99 of 100", share(waits, 0.99) - share(usual, 0.99), "ms", most=50),
         Figure("ratio_p99", "  99 of 100: meanwhile to any other time", share(waits, 0.99) / share(usual, 0.99), "x"),
         Figure("writes", "small writes measured", len(waits), ""),
     ]

@@ -24,7 +24,7 @@ from fediart.storage.verdicts import Judged, Rejudging
 
 log = structlog.get_logger("fediart.office")
 
-BATCH = 50
+BATCH = 30
 """Works judged in one act: a few ms of the writer, for so long others wait. Figures: benchmarks/rejudge.py."""
 
 REMOVED = 20
@@ -32,7 +32,7 @@ REMOVED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """One act's end. `rejected`: not kept, and to be removed before the run goes on from `held`."""
 
     held: Rejudging
@@ -53,7 +53,7 @@ async def rejudge_works(instance: Instance, number: int) -> None:
         total = await instance.storage.read(verdicts.count_judged)
         held = Rejudging(number, verdicts.NEWEST, 0, total)
     while held.before:
-        step = await instance.storage.write(_judge_some, policy, held)
+        step = await instance.storage.write(judge_some, policy, held)
         if step is None:
             log.info("rejudge.superseded", number=number)
             return
@@ -67,8 +67,8 @@ async def give_up_rejudging(instance: Instance, number: int) -> None:
     """What was judged stays so; the rest is as it was."""
 
 
-def _judge_some(db: Connection, policy: AiPolicy, held: Rejudging) -> _Step | None:
-    """None: a newer revision holds."""
+def judge_some(db: Connection, policy: AiPolicy, held: Rejudging) -> Step | None:
+    """The works after `held`, and how far that comes. None: a newer revision holds."""
     if policies.current_number(db) != policy.number:
         return None
     some = verdicts.judged_before(db, held.before, BATCH)
@@ -82,10 +82,10 @@ def _judge_some(db: Connection, policy: AiPolicy, held: Rejudging) -> _Step | No
     rejected = [(judged, verdict) for judged, verdict in found if verdict.action == RemoteAction.REJECT]
     if not rejected:
         verdicts.put_rejudging(db, following)
-    return _Step(following, rejected)
+    return Step(following, rejected)
 
 
-async def _remove(instance: Instance, step: _Step) -> None:
+async def _remove(instance: Instance, step: Step) -> None:
     """They are shown in no list since the step's act; the last act of these says that the step is done."""
     names: list[str] = []
     ids = [judged.work_id for judged, _ in step.rejected]
