@@ -347,7 +347,7 @@ async def test_a_persons_own_wish_holds_at_once_for_whom_they_follow_too_and_for
         mira, noor = await people.person("mira"), await people.person("noor")
         assert await seen_in(scene, people, mira, uri, scene.ana) == dict.fromkeys(EVERYWHERE, "label")
         page = await mira.browser.get("/settings/ai")
-        assert "What its author calls AI-made is in no public list here" in page.text
+        assert "A work that its author calls AI-made is in no public list here" in page.text
         for wish, expected in (
             ("collapse", dict.fromkeys(EVERYWHERE, "collapse")),
             ("hide", wanted(linked="collapse")),

@@ -24,9 +24,9 @@ _DONE = {
 def policy_in_words(remote: Remote) -> list[str]:
     """What the policy does with works of other servers: one sentence for each rule that is there."""
     said = [
-        f"What its author calls AI-made {_DONE[remote.self_label]}.",
-        f"What a picture's file says was made with AI {_DONE[remote.declared]}.",
-        f"What is tagged with one of {len(remote.hashtags)} hashtags, like #{remote.hashtags[0]}, {_DONE[remote.hashtag]}."
+        f"A work that its author calls AI-made {_DONE[remote.self_label]}.",
+        f"A work with a picture whose file says that it was made with AI {_DONE[remote.declared]}.",
+        f"A work that is tagged with one of {len(remote.hashtags)} hashtags, like #{remote.hashtags[0]}, {_DONE[remote.hashtag]}."
         if remote.hashtags
         else "",
         "Some servers and authors have rules of their own." if remote.domains or remote.actors else "",
