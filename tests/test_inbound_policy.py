@@ -360,6 +360,20 @@ async def test_a_persons_own_wish_holds_at_once_for_whom_they_follow_too_and_for
             assert (await seen_in(scene, people, noor, uri, scene.ana))["api tag"] == "label"
 
 
+async def test_what_is_left_out_of_a_list_leaves_no_hole_in_its_page(scene: Scene) -> None:
+    await follow(scene.world, scene.ana)
+    older = [await says(scene, scene.ana) for _ in range(2)]
+    for _ in range(2):
+        await says(scene, scene.ana, tag("aiart"))
+    row = await kept(scene, older[0])
+    async with people_of(scene.world.instance) as people:
+        mira = await people.person("mira")
+        await mira.browser.send("/settings/ai", {"wish": "hide"})
+        for path in ("/api/v1/timelines/tag/oil", f"/api/v1/accounts/{row.actor_id}/statuses"):
+            listed = (await mira.api.get(path, params={"limit": 2})).json()
+            assert [item["uri"] for item in listed] == older[::-1]
+
+
 # ------------------------------------------------------------------------------------------------- what the files say
 
 
