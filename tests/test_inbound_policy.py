@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import Connection, select, update
 
 from fediart.activitypub.parsers.note import parse_note
@@ -32,6 +34,11 @@ pytestmark = pytest.mark.anyio
 
 AI_LABEL = {"type": "Label", "href": "https://far.example/labels/ai-generated", "name": "Made with AI"}
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+DECLARED_XMP = f"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:DigitalSourceType="{TRAINED}"/></rdf:RDF>
+</x:xmpmeta><?xpacket end="w"?>"""
 
 
 @pytest.fixture
@@ -408,6 +415,18 @@ async def test_what_a_fetched_file_says_is_judged_and_reject_removes_its_work(sc
     await adopt(scene, declared=RemoteAction.REJECT)
     assert await kept(scene, uri) is None
     assert not scene.world.instance.files.path(name).exists()
+
+
+async def test_the_file_itself_is_read_once_it_has_been_fetched(scene: Scene) -> None:
+    await follow(scene.world, scene.ana)
+    for number, (packet, expected) in enumerate(((DECLARED_XMP, ("hide_public", "file")), ("", ("allow", "")))):
+        out = io.BytesIO()
+        more = {"xmp": packet.encode()} if packet else {}
+        Image.new("RGB", (64, 48), (90, 60, 30)).save(out, "JPEG", **more)
+        scene.far.serve(f"/{number}.jpg", out.getvalue(), content_type="image/jpeg")
+        picture = {"type": "Image", "mediaType": "image/jpeg", "url": f"{scene.far.url}/{number}.jpg"}
+        row = await kept(scene, await says(scene, scene.ana, attachment=[picture]))
+        assert (row.verdict_action, row.verdict_rule) == expected
 
 
 async def test_a_file_that_a_moderator_cleared_says_nothing_any_more(scene: Scene) -> None:
