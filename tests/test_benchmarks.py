@@ -24,6 +24,7 @@ TINY = {
     "origin": "--width 400 --rounds 1",
     "door": "--requests 20 --rounds 1",
     "cloak_cost": "--sizes 8 --shrink 8 --rounds 1",
+    "rejudge": "--works 300 --rounds 1 --removed",
     "home": "--works 3000 --authors 600 --accounts 1 --calls 10 --requests 10 --rounds 1",
 }
 Figures = Callable[[str], dict[str, float]]
@@ -103,6 +104,14 @@ def test_the_cloak_benchmark_measures_cpu_and_memory_of_the_child(figures_of: Fi
     found = figures_of("cloak_cost")
     assert {"cpu_per_mp_8", "cloak_per_mp_8", "ratio_8", "peak_8_mb", "plain_peak_8_mb"} <= set(found)
     assert found["peak_8_mb"] > found["plain_peak_8_mb"] > 10
+
+
+def test_the_rejudge_benchmark_measures_the_run_and_what_others_wait(figures_of: Figures) -> None:
+    found = figures_of("rejudge")
+    assert found["works_per_s"] >= found["slowest_works_per_s"] > 0
+    assert 0 < found["act_ms"] <= found["act_longest_ms"]
+    assert 0 < found["write_p50_ms"] <= found["write_p99_ms"] <= found["write_longest_ms"]
+    assert found["removed_per_s"] > 0
 
 
 def test_the_evaluation_of_the_cloak_measures_it_beside_noise(tmp_path: Path) -> None:

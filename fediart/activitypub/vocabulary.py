@@ -119,7 +119,10 @@ class ParsedMention:
 
 @dataclass(frozen=True, slots=True)
 class ParsedNote:
-    """A note-like object of another server. `content` is HTML as it came: not sanitised."""
+    """A note-like object of another server. `content` is HTML as it came: not sanitised.
+
+    `self_label`: how its author says it was made, '' or one of `declarations.LABELS`.
+    """
 
     uri: str
     kind: str
@@ -139,6 +142,7 @@ class ParsedNote:
     hashtags: tuple[str, ...]
     language: str | None
     reservation: Reservation | None = None
+    self_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

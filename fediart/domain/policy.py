@@ -235,6 +235,13 @@ class PostVerdict:
     """What is shown with it: one of `declarations.LABELS`, or a sentence of where the sign stood."""
 
 
+_FILE_LABELS = {
+    Level.DECLARED: "ai-generated",
+    Level.GENERATOR: "The file carries settings of an image generator",
+}
+"""A file with such settings says less than one that says how it was made, and is not said to say it."""
+
+
 def judge_post(policy: AiPolicy, signs: PostSigns) -> PostVerdict:
     """The first row that fits; only a reject of the admin's comes before all.
 
@@ -247,7 +254,7 @@ def judge_post(policy: AiPolicy, signs: PostSigns) -> PostVerdict:
     if signs.moderated is None and RemoteAction.REJECT in (by_actor, by_host):
         return PostVerdict(RemoteAction.REJECT, "actor" if by_actor == RemoteAction.REJECT else "host")
     tags = [tag for tag in signs.hashtags if tag in remote.hashtags]
-    level = {Level.DECLARED: "ai-generated", Level.GENERATOR: "ai-generated"}.get(signs.level) if signs.level else None
+    level = _FILE_LABELS.get(signs.level) if signs.level else None
     rows: tuple[tuple[bool, RemoteAction | None, str, str], ...] = (
         (signs.moderated is not None, signs.moderated, "moderator", signs.self_label),
         (signs.self_label in ("ai-generated", "ai-assisted"), remote.self_label, "self-label", signs.self_label),

@@ -9,6 +9,8 @@ from fediart.domain.actors import Actor
 from fediart.domain.choices import Choices
 from fediart.domain.declarations import Declaration
 from fediart.domain.images import ShownImage
+from fediart.domain.policy import PostVerdict, RemoteAction
+from fediart.domain.showing import AI_LABELS, AiLabel, Showing, ai_label
 
 MAX_TEXT = 5000
 MAX_WARNING = 500
@@ -86,6 +88,34 @@ class Work:
     verdict_label: str = ""
     moderated: str | None = None
 
+    @property
+    def says(self) -> str:
+        """How its author says it was made: '' or one of `declarations.LABELS`."""
+        return self.declaration.self_label or self.self_label
+
+    @property
+    def verdict(self) -> PostVerdict:
+        """What holds: a moderator's word, else the policy's. A work of ours that is called AI-made is labelled in any case."""
+        if self.moderated is not None:
+            return PostVerdict(_action(self.moderated), "moderator", self.self_label)
+        action = _action(self.verdict_action)
+        if action == RemoteAction.ALLOW and self.declaration.self_label in AI_LABELS:
+            return PostVerdict(RemoteAction.LABEL, "declaration", self.declaration.self_label or "")
+        return PostVerdict(action, self.verdict_rule, self.verdict_label)
+
+    @property
+    def is_said_ai(self) -> bool:
+        """By its author, its file or a hashtag. A moderator's word takes the place of what file and hashtag say."""
+        return self.says in AI_LABELS or (self.moderated is None and self.verdict_rule in ("file", "hashtag"))
+
+
+def _action(text: str) -> RemoteAction:
+    """Of a column. Actions that are there for uploads only (ask, hold) are over once a work is out."""
+    return RemoteAction(text) if text in _ACTIONS else RemoteAction.ALLOW
+
+
+_ACTIONS = frozenset(RemoteAction)
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
@@ -129,3 +159,22 @@ class ShownWork:
     """Whose work it answers, where that work is here."""
     deliveries: tuple[int, int, int] | None = None
     """(planned, delivered, failed), only for its own artist."""
+    showing: Showing = Showing.PLAIN
+
+    @property
+    def is_collapsed(self) -> bool:
+        return self.showing in (Showing.COLLAPSE, Showing.HIDE)
+
+    @property
+    def label(self) -> AiLabel | None:
+        """What stands under its pictures, wherever it is shown to this viewer."""
+        return self._line if self.showing != Showing.PLAIN else None
+
+    @property
+    def statement(self) -> AiLabel | None:
+        """What stands on its own page: also that its author says it was made without AI."""
+        return self.label or (self._line if self.work.says == "no-generative-ai" else None)
+
+    @property
+    def _line(self) -> AiLabel | None:
+        return ai_label(self.work.verdict, self.work.says, self.author.actor.host)

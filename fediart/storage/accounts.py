@@ -90,6 +90,11 @@ def put_cloak_defaults(db: Connection, account_id: int, *, cloak: bool, strength
     db.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
 
 
+def put_ai_view(db: Connection, account_id: int, wish: str) -> None:
+    """How AI-made works of others are shown to this person; '' as the policy says."""
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(ai_view=wish))
+
+
 def open_session(db: Connection, token_hash: str, account_id: int, now: int, user_agent: str) -> None:
     db.execute(delete(sessions).where(sessions.c.seen_at < now - SESSION_MS))
     db.execute(

@@ -181,7 +181,7 @@ def drop_images(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str
     keys += drop_copies(db, ids)
     db.execute(delete(renditions).where(renditions.c.image_id.in_(ids)))
     db.execute(delete(images).where(images.c.id.in_(ids)))
-    return [name for name in names if not name_is_used(db, name)], keys
+    return list(names - names_used(db, list(names))), keys
 
 
 def remote_cache(db: Connection) -> int:

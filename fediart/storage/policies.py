@@ -18,6 +18,17 @@ def current_policy(db: Connection) -> AiPolicy | None:
     return None if body is None else policy_from(body)
 
 
+def current_number(db: Connection) -> int:
+    """0 before the first start."""
+    return db.execute(select(func.max(policies.c.number))).scalar() or 0
+
+
+def following_softens(db: Connection) -> bool:
+    """Does following an author make up for what the policy says of a work (`policy.remote.followed_override`)?"""
+    policy = current_policy(db)
+    return policy is None or policy.remote.followed_override
+
+
 def policies_by_number(db: Connection, *, limit: int = 50) -> list[AiPolicy]:
     """Newest first."""
     rows = db.execute(select(policies.c.body).order_by(policies.c.number.desc()).limit(limit)).scalars()
@@ -26,8 +37,7 @@ def policies_by_number(db: Connection, *, limit: int = 50) -> list[AiPolicy]:
 
 def add_policy(db: Connection, policy: AiPolicy, now: int, adopted_by: int | None) -> AiPolicy:
     """The same with the next number, who adopted it and when."""
-    last = db.execute(select(func.max(policies.c.number))).scalar() or 0
-    revision = replace(policy, number=last + 1, adopted_at=now, adopted_by=adopted_by)
+    revision = replace(policy, number=current_number(db) + 1, adopted_at=now, adopted_by=adopted_by)
     db.execute(insert(policies).values(number=revision.number, body=policy_text(revision), adopted_at=now, adopted_by=adopted_by))
     return revision
 

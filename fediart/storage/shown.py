@@ -8,10 +8,24 @@ from typing import Any
 from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, func, literal, select, union_all
 
 from fediart.domain.declarations import Declaration
+from fediart.domain.policy import RemoteAction
+from fediart.domain.showing import STRANGER, Looker, Showing, showing_of
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
 from fediart.storage.images import images_of_works
-from fediart.storage.tables import activities, actors, boosts, delivery_counts, likes, work_mentions, work_tags, works
+from fediart.storage.policies import following_softens
+from fediart.storage.tables import (
+    accounts,
+    activities,
+    actors,
+    boosts,
+    delivery_counts,
+    follows,
+    likes,
+    work_mentions,
+    work_tags,
+    works,
+)
 from fediart.storage.visible import visible_to, visible_to_bound
 
 WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
@@ -61,14 +75,26 @@ _AROUND = union_all(
 )
 """(part, work id, three texts, actor id): hashtags, mentions, and whether the viewer liked or boosted it."""
 _AUTHORS = select(works.c.id, works.c.actor_id).where(works.c.id.in_(_IDS))
+_WISH = select(accounts.c.ai_view).where(accounts.c.actor_id == bindparam("viewer", type_=BigInteger))
+_FOLLOWED = select(follows.c.followee_id).where(
+    follows.c.follower_id == bindparam("viewer", type_=BigInteger),
+    follows.c.followee_id.in_(_IDS),
+    follows.c.state == "accepted",
+)
 
 
 def works_shown(
-    db: Connection, ids: Sequence[int], viewer: int | None, entries: Sequence[tuple[int, int, int | None]] | None = None
+    db: Connection,
+    ids: Sequence[int],
+    viewer: int | None,
+    entries: Sequence[tuple[int, int, int | None]] | None = None,
+    *,
+    by_link: bool = False,
 ) -> list[ShownWork]:
-    """Works in the order of `ids`; those the viewer may not see are left out.
+    """Works in the order of `ids`; those the viewer may not see, or that are in none of their lists, are left out.
 
     `entries` gives (entry id, work id, booster id or None) where the list is a timeline; `ids` is then ignored.
+    `by_link`: it is no list. What the policy shows to nobody is then shown with its pictures behind a click.
     """
     lines = list(entries) if entries is not None else [(id_, id_, None) for id_ in ids]
     wanted = list({line[1] for line in lines})
@@ -76,6 +102,8 @@ def works_shown(
         return []
     rows = db.execute(_SEEN_BY_STRANGERS if viewer is None else _SEEN, {"ids": wanted, "viewer": viewer}).all()
     found = {row[0]: work_from(row) for row in rows}
+    showings = _showings(db, list(found.values()), viewer, by_link)
+    found = {id_: work for id_, work in found.items() if showings.get(id_) != Showing.HIDE}
     if not found:
         return []
     held = list(found)
@@ -107,10 +135,29 @@ def works_shown(
             booster=people.get(booster) if booster else None,
             answers_actor_id=authors.get(found[work_id].in_reply_to_id),
             deliveries=told.get(work_id),
+            showing=showings.get(work_id, Showing.PLAIN),
         )
         for entry_id, work_id, booster in lines
         if work_id in found
     ]
+
+
+def _showings(db: Connection, seen: Sequence[Work], viewer: int | None, by_link: bool) -> dict[int, Showing]:
+    """How those are shown of which there is something to say. Where there is nothing, which is usual, nothing is asked."""
+    told = [work for work in seen if work.is_said_ai or work.verdict.action != RemoteAction.ALLOW]
+    if not told:
+        return {}
+    wish, followed = Showing.PLAIN, set[int]()
+    if viewer is not None:
+        wish = Showing(db.execute(_WISH, {"viewer": viewer}).scalar() or "")
+        if following_softens(db):
+            authors = {work.actor_id for work in told}
+            followed = set(db.execute(_FOLLOWED, {"viewer": viewer, "ids": list(authors)}).scalars())
+
+    def looker(work: Work) -> Looker:
+        return STRANGER if viewer is None else Looker(work.actor_id == viewer, work.actor_id in followed, wish)
+
+    return {work.id: showing_of(work.verdict, work.is_said_ai, looker(work), by_link=by_link) for work in told}
 
 
 def _deliveries(db: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
@@ -128,5 +175,6 @@ def _deliveries(db: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int,
 
 
 def work_seen_by(db: Connection, work_id: int, viewer: int | None) -> ShownWork | None:
-    found = works_shown(db, [work_id], viewer)
+    """One that was asked for by its address."""
+    found = works_shown(db, [work_id], viewer, by_link=True)
     return found[0] if found else None

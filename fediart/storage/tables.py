@@ -183,6 +183,7 @@ work_tags = Table(
     Column("tag", Text, primary_key=True),
     Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), primary_key=True),
 )
+Index("ix_work_tags_work_id_tag", work_tags.c.work_id, work_tags.c.tag)
 
 work_mentions = Table(
     "work_mentions",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, func, literal, or_, select
 
+from fediart.domain.showing import AI_LABELS, HIDES_IN_LISTS, HIDES_IN_PUBLIC, Showing
 from fediart.domain.works import Visibility, WorkState
-from fediart.storage.tables import actors, follows, work_addresses, works
+from fediart.storage.tables import accounts, actors, follows, work_addresses, works
 
 OPEN = (Visibility.PUBLIC, Visibility.UNLISTED)
 
@@ -45,3 +46,42 @@ def _visible(viewer: ColumnElement[int]) -> ColumnElement[bool]:
         _opened(),
         and_(published, or_(and_(works.c.visibility == Visibility.FOLLOWERS, follows_it), is_addressed)),
     )
+
+
+# ------------------------------------------------------------------------------------------ what the policy says of works
+
+
+def in_public_lists(viewer: int | None, *, softens: bool) -> ColumnElement[bool]:
+    """The condition that the policy, and the viewer's own wish, let the row stand in a public list: timelines, hashtags.
+
+    `softens`: following its author makes up for what the policy says. The rule itself: `domain/showing`.
+    """
+    return _listed(viewer, tuple(HIDES_IN_PUBLIC), softens)
+
+
+def in_profile(viewer: int | None, *, softens: bool) -> ColumnElement[bool]:
+    """The same for its author's own page: to strangers that is a public list, to whoever is signed in a place they went to."""
+    return _listed(viewer, tuple(HIDES_IN_PUBLIC if viewer is None else HIDES_IN_LISTS), softens)
+
+
+def _listed(viewer: int | None, hides: tuple[str, ...], softens: bool) -> ColumnElement[bool]:
+    action = func.coalesce(works.c.moderated, works.c.verdict_action)
+    is_listed: ColumnElement[bool] = action.not_in(hides)
+    if viewer is None:
+        return is_listed
+    me = literal(viewer, BigInteger)
+    if softens:
+        follows_it = exists(
+            select(follows.c.id).where(
+                follows.c.follower_id == me, follows.c.followee_id == works.c.actor_id, follows.c.state == "accepted"
+            )
+        )
+        is_listed = or_(is_listed, and_(action != "reject", follows_it))
+    is_said_ai = or_(
+        works.c.self_label.in_(AI_LABELS),
+        works.c.declaration.in_(("ai", "parts-ai")),
+        and_(works.c.moderated.is_(None), works.c.verdict_rule.in_(("file", "hashtag"))),
+        action.in_(("label", "collapse", *HIDES_IN_PUBLIC)),
+    )
+    is_unwished = exists(select(accounts.c.id).where(accounts.c.actor_id == me, accounts.c.ai_view == Showing.HIDE))
+    return or_(works.c.actor_id == me, and_(is_listed, or_(~is_said_ai, ~is_unwished)))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, inse
 
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage import images as image_rows
+from fediart.storage.policies import following_softens
 from fediart.storage.shown import WORK_COLUMNS, work_from, works_shown
 from fediart.storage.tables import (
     actors,
@@ -24,7 +25,7 @@ from fediart.storage.tables import (
     work_tags,
     works,
 )
-from fediart.storage.visible import visible_to
+from fediart.storage.visible import in_profile, in_public_lists, visible_to
 
 MAX_PAGE = 40
 MAX_THREAD = 200
@@ -94,12 +95,17 @@ def works_of(
 ) -> list[ShownWork]:
     """What an actor published, newest first, as the viewer may see it."""
     query = select(works.c.id).where(works.c.actor_id == actor_id, works.c.state == WorkState.PUBLISHED, visible_to(viewer))
+    query = query.where(in_profile(viewer, softens=_softens(db, viewer)))
     if only_media:
         query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
     if exclude_replies:
         query = query.where(works.c.in_reply_to_uri.is_(None))
     ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
     return works_shown(db, ids, viewer)
+
+
+def _softens(db: Connection, viewer: int | None) -> bool:
+    return viewer is not None and following_softens(db)
 
 
 def count_open_works(db: Connection, actor_id: int) -> int:
@@ -118,7 +124,7 @@ def public_works(
     only_media: bool = False,
 ) -> list[ShownWork]:
     query = select(works.c.id).where(works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
-    query = query.where(works.c.in_reply_to_uri.is_(None))
+    query = query.where(works.c.in_reply_to_uri.is_(None), in_public_lists(viewer, softens=_softens(db, viewer)))
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     if only_media:
@@ -144,6 +150,7 @@ def works_tagged(
         select(works.c.id)
         .select_from(joined)
         .where(work_tags.c.tag == tag.lower(), works.c.visibility == Visibility.PUBLIC, works.c.state == WorkState.PUBLISHED)
+        .where(in_public_lists(viewer, softens=_softens(db, viewer)))
     )
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
@@ -303,6 +310,23 @@ def remove_work(db: Connection, work: Work, actor_uri: str, now: int, *, tombsto
     db.execute(update(works).where(works.c.in_reply_to_id == work.id).values(in_reply_to_id=None))
     db.execute(delete(works).where(works.c.id == work.id))
     return names, keys
+
+
+def remove_works(db: Connection, ids: Sequence[int]) -> list[str]:
+    """Remove many of other servers, without tombstones. Returns public file names that are unused now."""
+    names, _ = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id.in_(ids))).scalars()))
+    for table in (likes, boosts, timeline, notifications, work_addresses, work_tags, work_mentions):
+        db.execute(delete(table).where(table.c.work_id.in_(ids)))
+    answered = db.execute(
+        select(works.c.in_reply_to_id, func.count())
+        .where(works.c.id.in_(ids), works.c.in_reply_to_id.is_not(None), works.c.state == WorkState.PUBLISHED)
+        .group_by(works.c.in_reply_to_id)
+    ).all()
+    for parent, answers in answered:
+        count_change(db, parent, replies=-answers)
+    db.execute(update(works).where(works.c.in_reply_to_id.in_(ids)).values(in_reply_to_id=None))
+    db.execute(delete(works).where(works.c.id.in_(ids)))
+    return names
 
 
 def put_tombstone(db: Connection, uri: str, actor_uri: str, now: int) -> None:

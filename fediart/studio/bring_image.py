@@ -22,6 +22,7 @@ from fediart.media.pipeline import RenderRequest, render
 from fediart.remote.download import download_picture
 from fediart.storage import images
 from fediart.studio.arrange_images import discard
+from fediart.timeline.judge import judge_again
 
 log = structlog.get_logger("fediart.studio")
 
@@ -49,7 +50,7 @@ async def bring_image(instance: Instance, image_id: int) -> None:
         except RemoteError as problem:
             await _fail(instance, image, problem.message)
             return
-    unused = await instance.storage.write(_keep, image.id, made, facts)
+    unused = await instance.storage.write(_keep, instance, image.id, made, facts)
     await discard(instance, unused, [])
     await _make_room(instance)
 
@@ -111,11 +112,14 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _keep(db: Connection, image_id: int, made: list[Rendition], facts: dict[str, Any]) -> list[str]:
-    if images.image_by_id(db, image_id) is None:
+def _keep(db: Connection, instance: Instance, image_id: int, made: list[Rendition], facts: dict[str, Any]) -> list[str]:
+    image = images.image_by_id(db, image_id)
+    if image is None:
         return [rendition.name for rendition in made if not images.name_is_used(db, rendition.name)]
     unused = images.put_renditions(db, image_id, made)
     images.change_image(db, image_id, state=ImageState.READY, progress=1.0, **facts)
+    if image.work_id is not None:
+        unused += judge_again(db, instance.policy, image.work_id)
     return unused
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
+from fediart.activitypub.parsers.self_label import content_usage, robots_tag, self_label, tdm_reservation
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
 from fediart.clock import from_iso
 from fediart.domain.reservations import Reservation
@@ -49,6 +50,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         hashtags=tuple(dict.fromkeys(word for tag in tags if (word := _hashtag(tag)))),
         language=language,
         reservation=_reservation(document),
+        self_label=self_label(document, fields.listed(document.get("attachment"), MAX_ATTACHMENTS)),
     )
 
 
@@ -89,13 +91,8 @@ def _attachments(document: dict[str, Any]) -> tuple[ParsedAttachment, ...]:
 
 def _reservation(item: dict[str, Any]) -> Reservation | None:
     """In the words of docs/fep-ai-reservation.md and of FEP-5e53."""
-    return read_headers(
-        {
-            "content-usage": fields.text(item.get("contentUsage"), 200),
-            "x-robots-tag": fields.text(item.get("xRobotsTag"), 200),
-            "tdm-reservation": "1" if item.get("tdmReservation") in (1, "1") else "",
-        }
-    )
+    said = {"content-usage": content_usage(item), "x-robots-tag": robots_tag(item)}
+    return read_headers({**said, "tdm-reservation": "1" if tdm_reservation(item) else ""})
 
 
 def _attachment(item: dict[str, Any], of_note: Reservation | None) -> ParsedAttachment | None:

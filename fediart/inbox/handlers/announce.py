@@ -6,9 +6,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.policy import PostSigns, PostVerdict, RemoteAction, host_action
 from fediart.domain.works import Work, WorkState
 from fediart.ids import new_id
 from fediart.inbox.handlers.keep_note import ReadNote, fetch_note, keep_note
@@ -16,6 +18,7 @@ from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
 from fediart.storage import follows, notifications, reactions, works
+from fediart.timeline.judge import tell_rejected
 from fediart.timeline.place import place_boost
 
 
@@ -30,6 +33,10 @@ def handle_announce(
         return _boost(db, sender, activity, work, now)
     if instance.identifiers.pretends_local(uri) or not follows.local_followers(db, sender.id):
         return NOTHING
+    if host_action(instance.policy.remote.domains, host_of(uri)) == RemoteAction.REJECT:
+        # Nor is it asked for.
+        tell_rejected(PostSigns(host_of(uri), ""), PostVerdict(RemoteAction.REJECT, "host"))
+        return NOTHING
     return partial(_fetch_first, instance, sender, activity)
 
 
@@ -37,11 +44,13 @@ async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivi
     """What others say of a post does not count: it is asked of its own server."""
     read = await fetch_note(instance, activity)
     author = await bring_actor(instance.seeker, read.note.attributed_to)
-    return await instance.storage.write(_keep_and_boost, sender, activity, author, read, instance.clock())
+    return await instance.storage.write(_keep_and_boost, instance, sender, activity, author, read, instance.clock())
 
 
-def _keep_and_boost(db: Connection, sender: Actor, activity: ParsedActivity, author: Actor, read: ReadNote, now: int) -> Done:
-    keep_note(db, author, read, now)
+def _keep_and_boost(
+    db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, author: Actor, read: ReadNote, now: int
+) -> Done:
+    keep_note(db, instance.policy, author, read, now)
     work = works.work_by_uri(db, read.note.uri)
     if work is None:
         return NOTHING

@@ -19,16 +19,16 @@ def handle_create(
 ) -> Done | Later:
     if read is None:
         return partial(_fetch_first, instance, sender, activity)
-    return _keep(db, sender, read, now)
+    return _keep(db, instance, sender, read, now)
 
 
-def _keep(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
+def _keep(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now: int) -> Done:
     note = read.note
     if note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
     if note.name and not note.content and note.in_reply_to:
         return NOTHING  # a vote in a poll of ours, of which there are none
-    if not concerns_us(db, sender, note) or keep_note(db, sender, read, now) is None:
+    if not concerns_us(db, sender, note) or keep_note(db, instance.policy, sender, read, now) is None:
         return NOTHING
     return Done(wake=("bring_image",)) if note.attachments else NOTHING
 
@@ -36,4 +36,4 @@ def _keep(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
 async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
     """Only its id was said: it is asked of its own server."""
     read = await fetch_note(instance, activity)
-    return await instance.storage.write(_keep, sender, read, instance.clock())
+    return await instance.storage.write(_keep, instance, sender, read, instance.clock())

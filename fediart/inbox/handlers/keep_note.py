@@ -15,6 +15,7 @@ from fediart.activitypub.parsers.note import parse_note
 from fediart.activitypub.vocabulary import ParsedActivity, ParsedAttachment, ParsedNote
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
+from fediart.domain.policy import AiPolicy, PostSigns, PostVerdict, RemoteAction, judge_post
 from fediart.domain.reservations import reservation_from, reservation_text
 from fediart.domain.signals import together
 from fediart.domain.works import Mention, Work, WorkState
@@ -23,8 +24,9 @@ from fediart.ids import new_id
 from fediart.instance import Instance
 from fediart.remote.bring_home import put_remote_image
 from fediart.remote.fetch import fetch_document
-from fediart.storage import actors, follows, images, notifications, works
+from fediart.storage import actors, follows, images, notifications, verdicts, works
 from fediart.text.sanitise import clean_html, clean_name, plain_text
+from fediart.timeline.judge import judge_again, tell_rejected
 from fediart.timeline.place import place_work
 
 MAX_PICTURES = 16
@@ -86,9 +88,23 @@ def shown_content(note: ParsedNote) -> str:
     return heading + body
 
 
-def keep_note(db: Connection, author: Actor, read: ReadNote, now: int) -> Work | None:
-    """Store a note and show it to whom it is for. None when it was here before, or was deleted already."""
+def signs_of(author: Actor, read: ReadNote) -> PostSigns:
+    """What can be judged of a note as it comes; its pictures are looked into once they have been fetched."""
+    tags = tuple(tag.casefold() for tag in read.hashtags)
+    return PostSigns(author.host, author.uri, self_label=read.note.self_label, hashtags=tags)
+
+
+def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, now: int) -> Work | None:
+    """Store a note and show it to whom it is for.
+
+    None when it was here before, was deleted already, or when the policy does not keep it.
+    """
     note = read.note
+    signs = signs_of(author, read)
+    verdict = judge_post(policy, signs)
+    if verdict.action == RemoteAction.REJECT:
+        tell_rejected(signs, verdict)
+        return None
     published = min(note.published_ms or now, now)
     work_id = works.free_id(db, note.uri, author.uri, new_id(published))
     if work_id is None:
@@ -111,6 +127,7 @@ def keep_note(db: Connection, author: Actor, read: ReadNote, now: int) -> Work |
         likes=0,
         boosts=0,
         replies=0,
+        **verdicts.verdict_values(verdict),
         **read.words,
     )
     works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=read.mentions)
@@ -119,7 +136,7 @@ def keep_note(db: Connection, author: Actor, read: ReadNote, now: int) -> Work |
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
     place_work(db, work, author)
-    _notify(db, work, note, now)
+    _notify(db, policy, work, note, verdict, now)
     return work
 
 
@@ -132,6 +149,7 @@ def _words(note: ParsedNote) -> dict[str, Any]:
         "sensitive": note.sensitive or bool(warning),
         "language": note.language,
         "reservation": reservation_text(note.reservation),
+        "self_label": note.self_label,
     }
 
 
@@ -165,10 +183,13 @@ def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[t
         )
 
 
-def _notify(db: Connection, work: Work, note: ParsedNote, now: int) -> None:
-    """Those here who are mentioned by name hear of it."""
+def _notify(db: Connection, policy: AiPolicy, work: Work, note: ParsedNote, verdict: PostVerdict, now: int) -> None:
+    """Those here who are mentioned by name hear of it, if it is shown to them in a list."""
+    hearing = None
+    if verdict.action == RemoteAction.FILTER:
+        hearing = follows.local_followers(db, work.actor_id) if policy.remote.followed_override else []
     for actor in actors.actors_by_uri(db, [mention.href for mention in note.mentions]).values():
-        if actor.is_local and actor.uri in (*note.to, *note.cc):
+        if actor.is_local and actor.uri in (*note.to, *note.cc) and (hearing is None or actor.id in hearing):
             notifications.notify(
                 db,
                 id_=new_id(now),
@@ -179,15 +200,16 @@ def _notify(db: Connection, work: Work, note: ParsedNote, now: int) -> None:
             )
 
 
-def change_note(db: Connection, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:
-    """An edit: new words and pictures. Who it was addressed to stays as it was first said.
+def change_note(db: Connection, policy: AiPolicy, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:
+    """An edit: new words and pictures, and so a new verdict. Who it was addressed to stays as it was first said.
 
     Returns names of files that no row names any more.
     """
     works.change_work(db, work.id, edited_at=min(read.note.updated_ms or now, now), **read.words)
     to, cc = works.addresses_of(db, work.id)
     works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=read.mentions)
-    return _change_pictures(db, work, author, read, now)
+    unused = _change_pictures(db, work, author, read, now)
+    return unused + judge_again(db, policy, work.id)
 
 
 def _change_pictures(db: Connection, work: Work, author: Actor, read: ReadNote, now: int) -> list[str]:

@@ -27,7 +27,7 @@ def handle_update(
         return NOTHING
     if read is None:
         return partial(_fetch_first, instance, sender, activity)
-    return _change(db, sender, read, now)
+    return _change(db, instance, sender, read, now)
 
 
 async def _refresh(instance: Instance, sender: Actor) -> Done:
@@ -38,10 +38,10 @@ async def _refresh(instance: Instance, sender: Actor) -> Done:
 
 async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
     read = await fetch_note(instance, activity)
-    return await instance.storage.write(_change, sender, read, instance.clock())
+    return await instance.storage.write(_change, instance, sender, read, instance.clock())
 
 
-def _change(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
+def _change(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now: int) -> Done:
     note = read.note
     if note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
@@ -50,4 +50,4 @@ def _change(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
         return NOTHING
     if work.edited_at is not None and note.updated_ms is not None and note.updated_ms < work.edited_at:
         return NOTHING  # an older edit that came late
-    return Done(wake=("bring_image",), discard=tuple(change_note(db, work, sender, read, now)))
+    return Done(wake=("bring_image",), discard=tuple(change_note(db, instance.policy, work, sender, read, now)))

@@ -151,6 +151,29 @@ def status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
     }
 
 
+_EVERYWHERE = ["home", "notifications", "public", "thread", "account"]
+
+
+def _filtered(shown: ShownWork) -> list[dict[str, Any]]:
+    """A work whose pictures are behind a click here, as the result of a filter that warns: not as its author's words.
+
+    https://docs.joinmastodon.org/entities/FilterResult/
+    """
+    if not shown.is_collapsed or shown.label is None:
+        return []
+    held = {"id": "0", "title": shown.label.words, "context": _EVERYWHERE, "expires_at": None, "filter_action": "warn"}
+    return [{"filter": held, "keyword_matches": None, "status_matches": None}]
+
+
+def _ai_label(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
+    """Not of Mastodon's API: what this server shows under the pictures. Never what it tells to other servers."""
+    label = shown.label
+    if label is None:
+        return {}
+    url = f"{ids.base_url}/labels/{label.name}" if label.name else None
+    return {"label": {"text": label.words, "name": label.name or None, "url": url, "why": label.why, "shown": shown.showing}}
+
+
 def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
     work = shown.work
     return {
@@ -162,7 +185,8 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "account": account(ids, shown.author),
         "content": work.content,
         "visibility": TO_API[work.visibility],
-        "sensitive": work.sensitive,
+        # Clients that know no filters of the server's hide a picture at least for this.
+        "sensitive": work.sensitive or shown.is_collapsed,
         "spoiler_text": work.warning,
         "media_attachments": [attachment(ids, image) for image in shown.images],
         "mentions": [_mention(ids, item) for item in shown.mentions],
@@ -182,7 +206,8 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "muted": False,
         "bookmarked": False,
         "pinned": False,
-        "filtered": [],
+        "filtered": _filtered(shown),
+        "fediart": _ai_label(ids, shown),
     }
 
 

@@ -98,9 +98,9 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
     shape = entities.status(instance.identifiers, seen)
     if seen.work.state == WorkState.WAITING:
         undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
-        shape["fediart"] = entities.on_its_way(seen.images, await time_left(instance, undone))
+        shape["fediart"] = shape["fediart"] | entities.on_its_way(seen.images, await time_left(instance, undone))
     elif seen.work.state == WorkState.HELD:
-        shape["fediart"] = {"state": seen.work.state, "reason": HELD_FIRST}
+        shape["fediart"] = shape["fediart"] | {"state": seen.work.state, "reason": HELD_FIRST}
     return answer(shape)
 
 
@@ -218,7 +218,7 @@ async def reblog(request: Request) -> Response:
     await react.boost(instance, account, work_id)
     boost = await instance.storage.read(reactions.reaction_by, "boost", account.actor_id, work_id)
     entry = (boost.id, work_id, account.actor_id) if boost is not None else (work_id, work_id, None)
-    listed = await instance.storage.read(shown_rows.works_shown, [], account.actor_id, [entry])
+    listed = await instance.storage.read(shown_rows.works_shown, [], account.actor_id, [entry], by_link=True)
     if not listed:
         raise NotFound("Record not found")
     return answer(entities.status(instance.identifiers, listed[0]))

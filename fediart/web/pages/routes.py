@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import composer, copies, decisions, door, people, record, settings, statement, works
+from fediart.web.pages import ai_view, composer, copies, decisions, door, people, record, settings, statement, works
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import review
@@ -65,6 +65,7 @@ def page_routes() -> list[Route]:
         Route("/settings/rights", settings.rights, methods=both),
         Route("/settings/rights/first", settings.first_rights, methods=both),
         Route("/settings/cloak", settings.cloak, methods=both),
+        Route("/settings/ai", ai_view.ai_view, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/admin", admin_door.front),
