@@ -55,6 +55,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
     """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
+    if sys.platform == "win32":
+        return  # it has none of these limits: there the parent's patience is the only bound
     import resource
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
@@ -70,6 +72,8 @@ def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
 
 def lower_limit(what: int, most: int, grace: int = 0) -> None:
     """Lower a limit of this process. One that is lower already (ulimit, a container) stays: it may not be raised."""
+    if sys.platform == "win32":
+        return
     import resource
 
     _, ceiling = resource.getrlimit(what)
@@ -207,6 +211,7 @@ def cloaked(
     from fediart.errors import CloakFailed
     from fediart.media.cloak.backend import CloakOrder
     from fediart.media.cloak.backends import cloak_for
+    from fediart.media.memory import is_shortage
 
     encoders = tuple((name, Path(path)) for name, path in order["encoders"])
     backend = cloak_for(order["backend"], encoders)
@@ -227,6 +232,8 @@ def cloaked(
     except (CloakFailed, MemoryError, OSError):
         raise
     except Exception as problem:  # a door: it may be other people's code, and the picture is not to blame for it
+        if is_shortage(problem):
+            raise MemoryError(repr(problem)[:300]) from None
         raise CloakFailed("The cloak failed at this picture. The server's log says why.", detail=repr(problem)[:300]) from None
     return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
@@ -385,6 +392,10 @@ def version_of(order: Order) -> dict[str, Any]:
 
 
 DAMAGED = "This picture is damaged and cannot be opened."
+NO_MEMORY = (
+    "This picture needs more memory than this server gives to one ({memory_mb:,} MB). Make it smaller, or have cloak.memory_mb "
+    "in the server's settings raised; at the command line, --memory."
+)
 Act = Callable[[Order], dict[str, Any]]
 
 
@@ -397,20 +408,25 @@ def _wanted(order: Order) -> tuple[Act, str, str]:
 
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self(order.get("memory_mb", MEMORY >> 20) << 20, patient=order.get("patient", False))
+    memory_mb = order.get("memory_mb", MEMORY >> 20)
+    limit_self(memory_mb << 20, patient=order.get("patient", False))
     warnings.simplefilter("ignore")
-    from fediart.errors import CloakFailed
+    from fediart.errors import CloakFailed, EncoderFailed
+    from fediart.media.memory import is_shortage
 
     act, kind, words = _wanted(order)
     try:
         say(result=act(order))
+    except EncoderFailed as problem:
+        told = {"kind": "EncoderFailed", "message": problem.message, "detail": problem.detail, "encoder": problem.encoder}
+        say(error=told)
     except CloakFailed as problem:
         say(error={"kind": "CloakFailed", "message": problem.message, "detail": problem.detail})
-    except MemoryError:
-        say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
         if isinstance(problem, OSError) and problem.errno in NO_ROOM:
             kind, words = "Unavailable", "There is no room on the disk now."
+        elif is_shortage(problem):
+            kind, words = "BadPicture", NO_MEMORY.format(memory_mb=memory_mb)
         say(error={"kind": kind, "message": words, "detail": repr(problem)[:300]})
     return 0
 

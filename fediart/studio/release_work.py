@@ -6,7 +6,6 @@ If a picture cannot be cloaked its work goes back to being a draft. Nothing uncl
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,15 +16,23 @@ from sqlalchemy import Connection
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
-from fediart.errors import BadInput, CloakFailed
+from fediart.errors import BadInput, CloakFailed, EncoderFailed
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
-from fediart.media.pipeline import RenderRequest, RenderResult, render
+from fediart.media.pipeline import RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.storage import accounts, actors, files, images, jobs, notifications, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
-from fediart.studio.render_image import facts_of, put_files, reporter, request_of
+from fediart.studio.render_image import (
+    discard_scratch,
+    facts_of,
+    goes_without,
+    prepare_scratch,
+    put_files,
+    reporter,
+    request_of,
+)
 from fediart.timeline.place import place_work
 
 log = structlog.get_logger("fediart.studio")
@@ -41,7 +48,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
         return
     scratch = instance.scratch(image_id)
     request = await asyncio.to_thread(request_of, instance, image, account, scratch, scratch=scratch)
-    is_fresh = await asyncio.to_thread(_prepare_scratch, request)
+    is_fresh = await asyncio.to_thread(prepare_scratch, request)
+    is_again = False
     began = time.monotonic()
     task = instance.renders[image_id] = asyncio.create_task(render(request, reporter(instance, _progress, image_id)))
     try:
@@ -56,8 +64,10 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
         if await instance.storage.read(images.image_by_id, image_id) is None:
             await _throw_away(instance, image_id)
     except (BadInput, CloakFailed) as problem:
-        await _fail(instance, image, problem.message, problem.detail)
-        await _throw_away(instance, image_id)
+        is_again = isinstance(problem, EncoderFailed) and await goes_without(instance, problem)
+        if not is_again:
+            await _fail(instance, image, problem.message, problem.detail)
+            await _throw_away(instance, image_id)
     else:
         seconds = time.monotonic() - began
         await _keep(instance, image, result)
@@ -69,6 +79,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
             del instance.renders[image_id]
         if not task.done():
             task.cancel()
+    if is_again:
+        await cloak_image(instance, image_id)
     instance.wake("release")
 
 
@@ -93,29 +105,21 @@ def _let_go(db: Connection, image_id: int, actor_id: int, now: int) -> None:
         jobs.ask_again(db, "cloak", {"image_id": image_id}, now=now, owner=actor_id)
 
 
-def _prepare_scratch(request: RenderRequest) -> bool:
-    """True when the folder is new. What was begun for another strength or backend is of no use, and goes."""
-    folder = request.out_dir
-    note = folder / "made-for"
-    encoders = ",".join(name for name, _ in request.encoders)
-    wanted = f"{request.backend} {request.strength if request.cloak else 'none'} {encoders}"
-    if note.exists() and note.read_text() == wanted:
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    note.write_text(wanted)
-    return True
-
-
 async def _throw_away(instance: Instance, image_id: int) -> None:
-    await asyncio.to_thread(shutil.rmtree, instance.scratch(image_id), ignore_errors=True)
+    await discard_scratch(instance.scratch(image_id))
+
+
+GIVEN_UP = (
+    "This picture could not be prepared here, though it was tried several times. A smaller one or a weaker cloak may do; the "
+    "server's log says what was the matter."
+)
 
 
 async def give_up_image(instance: Instance, image_id: int) -> None:
     """It failed again and again for a reason that is ours: its artist hears it, and the work stays a draft."""
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is not None and image.state != ImageState.READY:
-        await _fail(instance, image, "This picture could not be prepared here. The server's log says why.", None)
+        await _fail(instance, image, GIVEN_UP, None)
         await _throw_away(instance, image_id)
 
 
