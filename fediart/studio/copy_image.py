@@ -26,7 +26,7 @@ from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.targets import PLATFORMS, target_for
 from fediart.storage import accounts, copies, images, jobs, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import goes_without, reporter, scratch_for
+from fediart.studio.render_image import goes_without, reporter, resumed_at, scratch_for
 
 log = structlog.get_logger("fediart.studio")
 
@@ -174,4 +174,4 @@ async def _keep(instance: Instance, copy_id: int, result: RenderResult) -> None:
     finally:
         if not is_wanted:  # its work was deleted meanwhile, or the row could not be written
             await asyncio.to_thread(instance.vault.discard, key)
-    log.info("copy.ready", copy=copy_id)
+    log.info("copy.ready", copy=copy_id, resumed=resumed_at(result))

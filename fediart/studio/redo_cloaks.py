@@ -28,7 +28,15 @@ from fediart.media.pipeline import RenderResult
 from fediart.outbox.announce_work import announce_edit
 from fediart.storage import files, images, jobs, redos, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import discard_scratch, facts_of, goes_without, present_methods, put_files, rendered_anew
+from fediart.studio.render_image import (
+    discard_scratch,
+    facts_of,
+    goes_without,
+    present_methods,
+    put_files,
+    rendered_anew,
+    resumed_at,
+)
 
 log = structlog.get_logger("fediart.studio")
 
@@ -234,6 +242,7 @@ def _put_end(db: Connection, turn: Turn, state: TurnState, problem: str, now: in
 async def _stage(instance: Instance, turn: Turn, shown: ShownImage, made: RenderResult) -> None:
     """Files first, then rows: what a row names is on disk."""
     facts = facts_of(instance, shown.image, made)
+    log.info("redo.picture_ready", image=turn.image_id, redo=turn.redo_id, resumed=resumed_at(made))
     held = {rendition.kind: rendition.sha256 for rendition in shown.renditions}
     if held == {item.kind: item.sha256 for item in made.renditions}:
         await instance.storage.write(_put_same, turn, facts, instance.clock())

@@ -32,6 +32,7 @@ from fediart.studio.render_image import (
     put_files,
     reporter,
     request_of,
+    resumed_at,
 )
 from fediart.timeline.place import place_work
 
@@ -155,7 +156,7 @@ async def _keep(instance: Instance, image: Image, result: RenderResult) -> None:
     made = await put_files(instance, image, result)
     unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
-    log.info("image.ready", image=image.id, cloaked=image.cloak)
+    log.info("image.ready", image=image.id, cloaked=image.cloak, resumed=resumed_at(result))
     if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
         await show_portrait(instance, image)
 

@@ -175,6 +175,11 @@ def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str
     }
 
 
+def resumed_at(result: RenderResult) -> int:
+    """So many steps of its cloak had been done before, by a process that was ended."""
+    return result.report.resumed if result.report is not None else 0
+
+
 def reporter(instance: Instance, act: Callable[[Connection, int, float], None], id_: int) -> Callable[[float], None]:
     """Progress goes into a row by `act` at most twice a second; a lost report changes nothing."""
     loop = asyncio.get_running_loop()
