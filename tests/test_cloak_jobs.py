@@ -409,7 +409,7 @@ async def test_the_time_left_counts_what_comes_before_and_is_told_on_pages_and_t
         answer = (await noor.api.get(f"/api/v1/media/{other}")).json()["fediart"]
         assert answer == {
             "state": "waiting", "progress": 0.0, "seconds_left": 35, "time_left": "about 35 s left",
-            "cloaked": True, "weak": False,
+            "cloaked": True, "weak": False, "problem": None,
         }  # fmt: skip
         final = await published(mira, pages[0][0])
         assert "Cloaking 25 %, about 50 s left." in (await mira.browser.get(f"/@mira/{final}")).text

@@ -266,7 +266,7 @@ def test_a_steered_cloak_that_is_killed_goes_on_from_its_last_step_and_goes_out_
 
     resumed = studio.told("image.ready", "image")
     assert {id_ for id_, steps in resumed.items() if steps > 0} == must_go_on
-    listed = keeper.ask("GET", f"/api/v1/accounts/{old['account']['id']}/statuses")
+    listed = keeper.ask("GET", f"/api/v1/accounts/{old['account']['id']}/statuses", params={"limit": 40})
     assert Counter(item["uri"] for item in listed) == dict.fromkeys([work["uri"] for work in works], 1)
     created = [json.loads(body)["type"] for body in studio.rows("SELECT body FROM activities WHERE work_id > 0")]
     assert Counter(created) == {"Create": len(works)}

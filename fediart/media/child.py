@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import io
 import json
+import math
 import os
 import signal
 import sys
@@ -41,6 +42,9 @@ MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
 
 LARGE_SIDE, PREVIEW_SIDE = 1280, 640
 """Long sides of the smaller copies: for a page of its own, and for a stream of many."""
+
+LEAST_SIDE = 16
+"""Pixels that a cloak needs on each side (`laying.SMALLEST_SIDE`): smaller copies are not made smaller than that."""
 
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
@@ -195,7 +199,8 @@ def fitted(picture: Any, purpose: str) -> Any:
         return picture
     width, height = BOXES[purpose]
     scale = min(1.0, picture.width / width, picture.height / height)
-    return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
+    size = max(LEAST_SIDE, int(width * scale)), max(LEAST_SIDE, int(height * scale))
+    return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
 
 
 def cloaked(
@@ -352,6 +357,8 @@ def smaller(picture: Any, side: int) -> Any:
     from PIL import Image
 
     made = picture.copy()
+    # A ribbon keeps what a cloak needs across.
+    side = max(side, math.ceil(min(LEAST_SIDE, *made.size) * max(made.size) / min(made.size)))
     made.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return made
 
@@ -391,7 +398,7 @@ def version_of(order: Order) -> dict[str, Any]:
     return {"version": cloak_named(order["version_of"]).version}
 
 
-DAMAGED = "This picture is damaged and cannot be opened."
+DAMAGED = "This picture is damaged and cannot be opened. Save it anew in the program that it was made with, and add it again."
 NO_MEMORY = (
     "This picture needs more memory than this server gives to one ({memory_mb:,} MB). Make it smaller, or have cloak.memory_mb "
     "in the server's settings raised; at the command line, --memory."

@@ -35,7 +35,10 @@ class SteeredCloak:
         rgb = source(pictures, order)
         wanted = strength_named(order.strength)
         if not order.encoders:
-            raise CloakFailed("There are no encoders here to steer the cloak by.")
+            raise CloakFailed(
+                "There are no encoders here to steer the cloak by. Whoever runs this server can add some (fediart cloak encoders "
+                'fetch), or set cloak.backend to "auto", which does without them.'
+            )
         encoders = _readable(order)
         tall, wide = work_size(*rgb.shape[:2])
         small = _resized(rgb, tall, wide)

@@ -91,9 +91,9 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
         raise NotFound("Record not found")
     await use_pictures(instance, by, [seen])
     shape = entities.status(instance.identifiers, seen)
-    if seen.work.state == WorkState.WAITING:
+    if seen.work.state == WorkState.WAITING or seen.work.problem:
         undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
-        shape["fediart"] = entities.on_its_way(seen.images, await time_left(instance, undone))
+        shape["fediart"] = entities.on_its_way(seen.images, await time_left(instance, undone), seen.work.problem)
     return answer(shape)
 
 
