@@ -184,11 +184,10 @@ async def show_portrait(instance: Instance, image: Image) -> None:
         if actor is None:
             return [], []
         old = getattr(actor, column)
+        failed = [held.id for held in images.failed_portraits(db, actor.id) if held.purpose == image.purpose]
         actors.change_actor(db, actor.id, **{column: image.id})
         announce_actor(db, instance.identifiers, actor.id, now)
-        if old in (None, image.id):
-            return [], []
-        names, keys = images.drop_images(db, [old])
+        names, keys = images.drop_images(db, [id_ for id_ in (old, *failed) if id_ not in (None, image.id)])
         files.retire(db, names, now)
         return names, keys
 
