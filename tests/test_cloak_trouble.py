@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,8 +207,9 @@ def rot(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_cloak_that_takes_too_long_is_ended_and_its_artist_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(prepared, tmp_path / "data")
     install_patient_cloak(tmp_path, monkeypatch)  # it waits for a word that nobody says
     monkeypatch.setattr(pipeline, "TIMEOUT_S", 1.0)
     patient: dict[str, Any] = {"cloak.backend": NAME}

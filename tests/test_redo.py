@@ -315,7 +315,7 @@ async def test_a_picture_in_three_sizes_is_replaced_in_all_of_them(folder: Path)
         return await world.instance.storage.read(lambda db: set(db.execute(query).scalars()))
 
     async with a_world(folder, **OLD) as world:
-        media = await world.upload(draw_sample(1_400, 48))
+        media = await world.upload(draw_sample(1_300, 20))
         work = (await world.client.post("/api/v1/statuses", json={"status": "wide", "media_ids": [media["id"]]})).json()
         await settled(world)
     work_id, image_id = int(work["id"]), int(media["id"])
@@ -474,7 +474,7 @@ async def test_an_edit_meanwhile_is_kept_and_told_with_the_new_pictures(past: Pa
 async def test_a_new_work_goes_out_before_old_ones_are_cloaked_again(past: Past, folder: Path) -> None:
     async with a_world(folder, jobs=False) as world:
         await started(world.instance)
-        media = await world.upload(draw_sample(1200, 900))  # takes many times as long as the old ones
+        media = await world.upload(draw_sample(600, 450))  # takes many times as long as the old ones
         await world.client.post("/api/v1/statuses", json={"status": "new", "media_ids": [media["id"]]})
         async with running_jobs(world.instance):
             await settled(world)
@@ -745,7 +745,7 @@ def asked(keeper: Keeper, sql: str) -> list[Any]:
 
 def test_a_run_that_is_killed_again_and_again_goes_on_and_ends_whole(artist: Keeper) -> None:
     print(f"FEDIART_SEED={SEED}")
-    dice, count = random.Random(SEED), 12 if LONG else 2
+    dice, count = random.Random(SEED), 12 if LONG else 1
 
     def is_idle() -> bool:
         health = artist.ask("GET", "/healthz")
