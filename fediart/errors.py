@@ -14,6 +14,8 @@ FediartError
 ├── Unavailable         503  this server cannot do it now (disk full, database away)
 ├── ConfigError              the configuration or the machine must be changed first
 ├── CloakFailed              a picture was not cloaked, so it stays here
+│   └── EncoderFailed        … because of one of the encoders that were to steer its cloak (`encoder`: its name)
+├── Interrupted              the process that prepared a picture was killed: the same again may go well
 ├── BadEncoder               a file is not an encoder that a cloak can use, or not the one it should be
 └── RemoteError              something about another server
     ├── AddressRefused       the dialled address is not on the public internet
@@ -100,6 +102,16 @@ class ConfigError(FediartError):
 
 
 class CloakFailed(FediartError):
+    pass
+
+
+class EncoderFailed(CloakFailed):
+    def __init__(self, message: str, *, encoder: str, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.encoder = encoder
+
+
+class Interrupted(FediartError):
     pass
 
 

@@ -42,7 +42,7 @@ from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.signers import Signers
-from fediart.storage import actors, images, leases, policies, settings
+from fediart.storage import actors, copies, images, leases, policies, redos, settings
 from fediart.storage.agents import FILE as AGENTS_FILE
 from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
@@ -54,6 +54,9 @@ log = structlog.get_logger("fediart.instance")
 
 DELIVERY = "delivery"
 """Name of the crew that sends what the outbox holds; the others are named after their kind of job."""
+
+ENCODERS = "encoders"
+"""Name of the alarm of whoever fetches encoders."""
 
 
 class Turns:
@@ -138,6 +141,14 @@ class Instance:
     def scratch(self, image_id: int) -> Path:
         """Folder in which a picture is prepared. It outlives a kill and a pause, so that work can go on from there."""
         return self.unfinished / f"cloak-{image_id}"
+
+    def scratch_again(self, image_id: int) -> Path:
+        """The same for a picture that is cloaked again while its older cloak is shown."""
+        return self.unfinished / f"recloak-{image_id}"
+
+    def scratch_copy(self, copy_id: int) -> Path:
+        """The same for a copy for elsewhere."""
+        return self.unfinished / f"copy-{copy_id}"
 
     def encoders_here(self) -> tuple[tuple[str, Path], ...]:
         """(name, file) of the encoders that cloaks are steered by. Looks at the disk."""
@@ -271,20 +282,31 @@ async def release_leases(instance: Instance) -> None:
 
     Its files in the making go, each is made anew; but a picture is gone on with from what its scratch folder holds.
     """
-    wanted = await instance.storage.read(images.unfinished_ids)
-    await asyncio.to_thread(_sweep, instance.unfinished, wanted)
+    await asyncio.to_thread(_sweep, instance.unfinished, await _wanted(instance))
     await instance.storage.write(leases.release_all, jobs)
     await instance.storage.write(leases.release_all, deliveries)
 
 
-_SCRATCH = re.compile(r"cloak-(\d+)")
+_SCRATCH = re.compile(r"(cloak|recloak|copy)-\d+")
 
 
-def _sweep(folder: Path, wanted: set[int]) -> None:
-    """Remove all but the scratch folders of these pictures."""
+async def _wanted(instance: Instance) -> set[str]:
+    """Names of the scratch folders that somebody may go on from."""
+    pictures = await instance.storage.read(images.unfinished_ids) | set(instance.renders)
+    again = await instance.storage.read(redos.waiting_ids)
+    asked = await instance.storage.read(copies.unfinished_ids)
+    folders = [
+        *map(instance.scratch, pictures),
+        *map(instance.scratch_again, again),
+        *map(instance.scratch_copy, asked),
+    ]
+    return {path.name for path in folders}
+
+
+def _sweep(folder: Path, wanted: set[str]) -> None:
+    """Remove all but these."""
     for path in folder.iterdir() if folder.exists() else ():
-        held = _SCRATCH.fullmatch(path.name)
-        if held is None or int(held[1]) not in wanted:
+        if path.name not in wanted:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -297,15 +319,16 @@ COMPARISON_MS = 3600 * 1000
 
 
 async def sweep_unfinished(instance: Instance) -> None:
-    """Remove the scratch folders of pictures that are gone or ready, and old comparisons."""
-    wanted = await instance.storage.read(images.unfinished_ids) | set(instance.renders)
+    """Remove the scratch folders of what is gone or ready, and old comparisons."""
     before = time.time() - COMPARISON_MS / 1000
 
-    def sweep() -> None:
-        for path in instance.unfinished.iterdir():
-            held = _SCRATCH.fullmatch(path.name)
-            is_old = path.name.startswith("compared-") and path.stat().st_mtime < before
-            if is_old or (held is not None and int(held[1]) not in wanted):
-                shutil.rmtree(path, ignore_errors=True)
+    def is_over(path: Path) -> bool:
+        return path.name.startswith("compared-") and path.stat().st_mtime < before
 
-    await asyncio.to_thread(sweep)
+    # Looked for before it is asked what is wanted: a folder that is made meanwhile is not among them.
+    held = await asyncio.to_thread(lambda: [path for path in instance.unfinished.iterdir() if _SCRATCH.fullmatch(path.name)])
+    wanted = await _wanted(instance)
+    gone = [path for path in held if path.name not in wanted]
+    gone += await asyncio.to_thread(lambda: [path for path in instance.unfinished.iterdir() if is_over(path)])
+    for path in gone:
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from fediart.errors import BadPicture, CloakFailed
+from fediart.errors import BadPicture, CloakFailed, Interrupted
 from fediart.media import child
 from fediart.media.child import MAX_PIXELS, MAX_SIDE, decode, fitted, public_size
 from fediart.media.pipeline import RenderRequest, RenderResult, render
@@ -190,16 +190,24 @@ def saved(made: Image.Image, kind: str, **more: Any) -> bytes:
 
 
 @pytest.mark.anyio
-async def test_a_killed_child_is_a_failed_cloak_and_leaves_no_result(tmp_path: Path) -> None:
+async def test_a_killed_child_leaves_no_result_and_is_told_apart_from_a_picture_that_brings_it_down(tmp_path: Path) -> None:
     original = picture(tmp_path / "original", size=(2000, 1500))
 
     def kill(_: float) -> None:
         for pid in children():
             os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(CloakFailed, match="ended unexpectedly") as failed:
+    with pytest.raises(Interrupted, match="ended from outside"):
         await rendered(asked(original, tmp_path / "out"), kill)
-    assert failed.value.detail == "exit status -9"
+    assert list((tmp_path / "out").iterdir()) == []
+
+    def crash(_: float) -> None:
+        for pid in children():
+            os.kill(pid, signal.SIGSEGV)
+
+    with pytest.raises(CloakFailed, match="ended unexpectedly") as failed:
+        await rendered(asked(original, tmp_path / "out"), crash)
+    assert failed.value.detail == f"exit status {-signal.SIGSEGV}"
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ from tests.waiting import until
 from tests.world import a_world
 
 PATIENT: dict[str, Any] = {"cloak.backend": NAME}
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, prepared: Path) -> Path:
+    """A world's data folder."""
+    return Path(shutil.copytree(prepared, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -166,7 +173,7 @@ async def test_a_picture_that_takes_only_a_weak_cloak_is_asked_about_before_it_g
     Image.new("RGB", (200, 160), "white").save(flat, "PNG")
     painted = io.BytesIO()
     Image.fromarray(DRAWN["painting"](240, 180, 1)).save(painted, "PNG")
-    async with a_world(tmp_path) as world, people_of(world.instance) as people:
+    async with a_world(tmp_path / "data") as world, people_of(world.instance) as people:
         mira = await people.person("mira")
         page, (plain, dense) = await draft_with(mira, flat.getvalue(), painted.getvalue())
         for image_id in (plain, dense):
@@ -244,7 +251,7 @@ async def test_who_does_not_want_to_be_asked_and_who_posts_by_a_program_is_not(t
 
 @pytest.mark.anyio
 async def test_before_after_and_difference_are_shown_to_the_artist_alone(tmp_path: Path) -> None:
-    async with a_world(tmp_path) as world, people_of(world.instance) as people:
+    async with a_world(tmp_path / "data") as world, people_of(world.instance) as people:
         mira, noor = await people.person("mira"), await people.person("noor")
         painted = io.BytesIO()
         exif = Image.Exif()
@@ -336,7 +343,7 @@ def test_a_record_never_says_more_than_was_measured() -> None:
 
 @pytest.mark.anyio
 async def test_the_public_hears_yes_or_no_and_the_page_about_cloaks_promises_nothing(tmp_path: Path) -> None:
-    async with a_world(tmp_path, jobs=False) as world:
+    async with a_world(tmp_path / "data", jobs=False) as world:
         about = (await world.stranger.get("/about/cloak")).text
         main = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", about[about.index("<main") : about.index("</main>")])).lower()
         for words in ("friction", "denoising removes most of it", "noisy upscaling", "purification", "nobody has shown"):
@@ -388,7 +395,7 @@ def test_a_time_is_told_no_more_exactly_than_it_is_known() -> None:
 
 @pytest.mark.anyio
 async def test_the_time_left_counts_what_comes_before_and_is_told_on_pages_and_to_programs(tmp_path: Path) -> None:
-    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+    async with a_world(tmp_path / "data", jobs=False) as world, people_of(world.instance) as people:
         mira, noor = await people.person("mira"), await people.person("noor")
         pages = [
             await draft_with(mira, draw_sample(1000, 1000), draw_sample(500, 500)),
@@ -409,7 +416,7 @@ async def test_the_time_left_counts_what_comes_before_and_is_told_on_pages_and_t
         answer = (await noor.api.get(f"/api/v1/media/{other}")).json()["fediart"]
         assert answer == {
             "state": "waiting", "progress": 0.0, "seconds_left": 35, "time_left": "about 35 s left",
-            "cloaked": True, "weak": False,
+            "cloaked": True, "weak": False, "problem": None,
         }  # fmt: skip
         final = await published(mira, pages[0][0])
         assert "Cloaking 25 %, about 50 s left." in (await mira.browser.get(f"/@mira/{final}")).text
@@ -489,7 +496,7 @@ async def nothing_left_to_do(instance: Instance) -> None:
 @pytest.mark.anyio
 async def test_a_hundred_pictures_of_one_artist_do_not_hold_the_one_of_another(tmp_path: Path) -> None:
     assert KINDS["cloak"].in_turn
-    async with a_world(tmp_path, jobs=False) as world:
+    async with a_world(tmp_path / "data", jobs=False) as world:
         now = world.instance.clock()
 
         def act(db: Connection) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -29,10 +30,12 @@ from fediart.errors import AddressRefused, BadAnswer, BadEncoder, ConfigError, R
 from fediart.instance import Instance, open_instance
 from fediart.jobs.runner import running_jobs
 from fediart.media.cloak.catalogue import Encoder
+from fediart.media.cloak.encoders import failed
 from fediart.media.cloak.shelf import Shelf
 from fediart.office.fetch_encoders import fetch_encoder, fetch_missing, keep_encoders
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
+from fediart.studio.render_image import goes_without
 from tests.commands import run_commands
 from tests.far_server import FarServer, a_canary, a_far_server
 from tests.tiny_encoder import pth, tiny_encoder, tiny_weights
@@ -249,6 +252,22 @@ async def test_a_server_that_starts_fetches_what_its_settings_name(tmp_path: Pat
         async with running_jobs(instance):
             await asyncio.sleep(0.1)
         assert len(far.asked) == 2, "once they are here, nobody is asked again"
+
+
+@pytest.mark.anyio
+async def test_an_encoder_that_a_cloak_could_not_use_is_fetched_anew_while_the_server_runs(tmp_path: Path) -> None:
+    async with a_far_server() as far, an_instance(tmp_path / "data", far.url) as instance:
+        serves_all(far)
+        async with running_jobs(instance):
+            await until(lambda: len(instance.encoders_here()) == 2)
+            path, was = instance.shelf.path("taef2"), instance.shelf.path("taef2").stat()
+            path.write_bytes(FILES["taef2"][:-1] + b"\1")
+            os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+            assert len(instance.encoders_here()) == 2, "neither its size nor its time tells"
+            assert await goes_without(instance, failed("taef2", "its sha256 is another."))
+            await until(lambda: path.read_bytes() == FILES["taef2"])
+            assert [name for name, _ in instance.encoders_here()] == ["taef2", "taesd"]
+        assert sorted(asked.target for asked in far.asked) == ["/taef2.pth", "/taef2.pth", "/taesd.pth"]
 
 
 @pytest.mark.anyio

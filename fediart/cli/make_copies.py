@@ -120,8 +120,7 @@ def _encoders(order: CopyOrder, settings: Config) -> list[HeldEncoder]:
         names = [name.strip() for name in order.encoders.split(",") if name.strip()]
         for name in names:
             shelf.path(name)  # says in words what is wrong with one that cannot be used
-    in_order = [*settings.cloak.encoders, *here]
-    return [here[name] for name in dict.fromkeys(in_order) if name in names and name in here]
+    return [here[name] for name in sorted(set(names))]
 
 
 async def _secret(order: CopyOrder, settings: Config, home: Path) -> bytes:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 
 from fediart.errors import FediartError, Unavailable
 from fediart.inbox import dispatch
-from fediart.instance import DELIVERY, Instance, release_leases
+from fediart.instance import DELIVERY, ENCODERS, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
 from fediart.office.fetch_encoders import keep_encoders
@@ -63,10 +63,14 @@ async def _prune_hourly(instance: Instance) -> None:
 
 
 async def _fetch_encoders(instance: Instance) -> None:
-    try:
-        await keep_encoders(instance)
-    except Exception:  # a door: a server without encoders is still a server
-        log.exception("jobs.encoders_failed")
+    alarm = instance.alarm(ENCODERS)
+    while True:
+        alarm.clear()
+        try:
+            await keep_encoders(instance)
+        except Exception:  # a door: a server without encoders is still a server
+            log.exception("jobs.encoders_failed")
+        await alarm.wait()  # one of them turned out to be damaged
 
 
 def _arrival_crew(instance: Instance, lease: str) -> Crew:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import io
 import json
+import math
 import os
 import signal
 import sys
@@ -42,6 +43,9 @@ MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
 LARGE_SIDE, PREVIEW_SIDE = 1280, 640
 """Long sides of the smaller copies: for a page of its own, and for a stream of many."""
 
+LEAST_SIDE = 16
+"""Pixels that a cloak needs on each side (`laying.SMALLEST_SIDE`): smaller copies are not made smaller than that."""
+
 BOXES = {"avatar": (400, 400), "header": (1500, 500)}
 
 Order = dict[str, Any]
@@ -55,6 +59,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
     """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
+    if sys.platform == "win32":
+        return  # it has none of these limits: there the parent's patience is the only bound
     import resource
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
@@ -70,6 +76,8 @@ def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
 
 def lower_limit(what: int, most: int, grace: int = 0) -> None:
     """Lower a limit of this process. One that is lower already (ulimit, a container) stays: it may not be raised."""
+    if sys.platform == "win32":
+        return
     import resource
 
     _, ceiling = resource.getrlimit(what)
@@ -191,7 +199,8 @@ def fitted(picture: Any, purpose: str) -> Any:
         return picture
     width, height = BOXES[purpose]
     scale = min(1.0, picture.width / width, picture.height / height)
-    return ImageOps.fit(picture, (max(16, int(width * scale)), max(16, int(height * scale))), Image.Resampling.LANCZOS)
+    size = max(LEAST_SIDE, int(width * scale)), max(LEAST_SIDE, int(height * scale))
+    return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
 
 
 def cloaked(
@@ -207,6 +216,7 @@ def cloaked(
     from fediart.errors import CloakFailed
     from fediart.media.cloak.backend import CloakOrder
     from fediart.media.cloak.backends import cloak_for
+    from fediart.media.memory import is_shortage
 
     encoders = tuple((name, Path(path)) for name, path in order["encoders"])
     backend = cloak_for(order["backend"], encoders)
@@ -227,6 +237,8 @@ def cloaked(
     except (CloakFailed, MemoryError, OSError):
         raise
     except Exception as problem:  # a door: it may be other people's code, and the picture is not to blame for it
+        if is_shortage(problem):
+            raise MemoryError(repr(problem)[:300]) from None
         raise CloakFailed("The cloak failed at this picture. The server's log says why.", detail=repr(problem)[:300]) from None
     return [Image.fromarray(pixels) for pixels in made], asdict(report)
 
@@ -345,6 +357,8 @@ def smaller(picture: Any, side: int) -> Any:
     from PIL import Image
 
     made = picture.copy()
+    # A ribbon keeps what a cloak needs across.
+    side = max(side, math.ceil(min(LEAST_SIDE, *made.size) * max(made.size) / min(made.size)))
     made.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return made
 
@@ -391,7 +405,11 @@ def detect(order: Order) -> dict[str, Any]:
     return {"said": look_all(Path(order["detect"]))}
 
 
-DAMAGED = "This picture is damaged and cannot be opened."
+DAMAGED = "This picture is damaged and cannot be opened. Save it anew in the program that it was made with, and add it again."
+NO_MEMORY = (
+    "This picture needs more memory than this server gives to one ({memory_mb:,} MB). Make it smaller, or have cloak.memory_mb "
+    "in the server's settings raised; at the command line, --memory."
+)
 Act = Callable[[Order], dict[str, Any]]
 
 
@@ -406,20 +424,25 @@ def _wanted(order: Order) -> tuple[Act, str, str]:
 
 def main() -> int:
     order = json.loads(sys.stdin.readline())
-    limit_self(order.get("memory_mb", MEMORY >> 20) << 20, patient=order.get("patient", False))
+    memory_mb = order.get("memory_mb", MEMORY >> 20)
+    limit_self(memory_mb << 20, patient=order.get("patient", False))
     warnings.simplefilter("ignore")
-    from fediart.errors import CloakFailed
+    from fediart.errors import CloakFailed, EncoderFailed
+    from fediart.media.memory import is_shortage
 
     act, kind, words = _wanted(order)
     try:
         say(result=act(order))
+    except EncoderFailed as problem:
+        told = {"kind": "EncoderFailed", "message": problem.message, "detail": problem.detail, "encoder": problem.encoder}
+        say(error=told)
     except CloakFailed as problem:
         say(error={"kind": "CloakFailed", "message": problem.message, "detail": problem.detail})
-    except MemoryError:
-        say(error={"kind": "BadPicture", "message": "This picture needs more memory than this server gives to one."})
     except Exception as problem:  # a door: whatever a decoder raises on a stranger's bytes means the same to its sender
         if isinstance(problem, OSError) and problem.errno in NO_ROOM:
             kind, words = "Unavailable", "There is no room on the disk now."
+        elif is_shortage(problem):
+            kind, words = "BadPicture", NO_MEMORY.format(memory_mb=memory_mb)
         say(error={"kind": kind, "message": words, "detail": repr(problem)[:300]})
     return 0
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,13 +18,24 @@ import msgspec
 import fediart
 from fediart.domain.origin import Origin
 from fediart.domain.rights import Rights
-from fediart.errors import BadPicture, CloakFailed, Unavailable
+from fediart.errors import BadPicture, CloakFailed, EncoderFailed, Interrupted, Unavailable
+from fediart.media.child import CPU_SECONDS
 from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.report import CloakReport
 from fediart.media.targets import Target
 
 TIMEOUT_S = 1_800
 """Twice the processor time that the child may take: it runs at low priority, beside a server that has something to do."""
+
+TOO_LONG = (
+    "Preparing this picture took too long. A weaker cloak takes less time, and so does a smaller picture; or try again when "
+    "this server has less to do."
+)
+KILLED = "Preparing this picture was ended from outside: most often this server has too little memory. Please try again later."
+ENDED = (
+    "Preparing this picture ended unexpectedly. Save it anew in another program, or as PNG, and try again; if that is no help, "
+    "the server's log says more."
+)
 
 _HOME = Path(fediart.__file__).parents[1]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -89,7 +101,7 @@ class RenderResult:
 
 
 async def render(request: RenderRequest, on_progress: Callable[[float], None]) -> RenderResult:
-    """Raises BadPicture or CloakFailed in words for the artist, or Unavailable. Cancelled: the child is killed."""
+    """Raises BadPicture or CloakFailed in words for the artist, Unavailable, or Interrupted. Cancelled: the child is killed."""
     return _result(request, await _ask_child(order_of(request), request.threads, on_progress))
 
 
@@ -169,7 +181,7 @@ async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[
         async with asyncio.timeout(TIMEOUT_S):
             return await _converse(child, order, on_progress)
     except TimeoutError:
-        raise CloakFailed("Preparing this picture took too long.") from None
+        raise CloakFailed(TOO_LONG) from None
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -191,13 +203,20 @@ async def _converse(
             on_progress(float(message["progress"]))
         else:
             return message
-    # No last word: the limits ended it, or a decoder did.
-    raise CloakFailed("Preparing this picture ended unexpectedly.", detail=f"exit status {await child.wait()}")
+    # No last word: a limit ended it, or a decoder did, or somebody.
+    status = await child.wait()
+    if sys.platform != "win32" and status == -signal.SIGXCPU:
+        raise CloakFailed(TOO_LONG, detail=f"more than {CPU_SECONDS} s of the processor")
+    if sys.platform != "win32" and status == -signal.SIGKILL:
+        raise Interrupted(KILLED)
+    raise CloakFailed(ENDED, detail=f"exit status {status}")
 
 
 def _raise_error(answer: dict[str, Any]) -> None:
     if "error" in answer:
         error = answer["error"]
+        if error["kind"] == "EncoderFailed":
+            raise EncoderFailed(error["message"], encoder=error["encoder"], detail=error.get("detail"))
         kind = {"BadPicture": BadPicture, "CloakFailed": CloakFailed, "Unavailable": Unavailable}[error["kind"]]
         raise kind(error["message"], detail=error.get("detail"))
 

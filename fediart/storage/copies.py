@@ -24,6 +24,11 @@ def copy_by_id(db: Connection, copy_id: int) -> Copy | None:
     return _copy(row) if row else None
 
 
+def unfinished_ids(db: Connection) -> set[int]:
+    """Copies that were asked for and are not made yet."""
+    return set(db.execute(select(copies.c.id).where(copies.c.state.not_in(_DONE))).scalars())
+
+
 def copy_of(db: Connection, copy_id: int, owner_actor_id: int) -> Copy | None:
     """A copy of a picture of this actor's."""
     mine = copies.join(images, copies.c.image_id == images.c.id)

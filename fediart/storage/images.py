@@ -162,6 +162,16 @@ def _replace(db: Connection, image_id: int, which: ColumnElement[bool], made: Se
     return [name for name in before - names if not name_is_used(db, name)]
 
 
+def failed_portraits(db: Connection, actor_id: int) -> list[Image]:
+    """Avatars and headers that could not be prepared, of those that came after the ones that are shown."""
+    shown = select(actors.c.avatar_image_id, actors.c.header_image_id).where(actors.c.id == actor_id)
+    row = db.execute(shown).first()
+    after = dict(zip((Purpose.AVATAR, Purpose.HEADER), row, strict=True)) if row else {}
+    wanted = (images.c.actor_id == actor_id, images.c.purpose.in_(list(after)), images.c.state == ImageState.FAILED)
+    found = [image_from(row) for row in db.execute(select(*_COLUMNS).where(*wanted).order_by(images.c.id))]
+    return [image for image in found if image.id > (after[image.purpose] or 0)]
+
+
 def unfinished_ids(db: Connection) -> set[int]:
     """Pictures of ours that are not prepared yet: what was begun of them is worth keeping."""
     begun = images.c.state.in_([ImageState.WAITING, ImageState.CLOAKING, ImageState.PAUSED])

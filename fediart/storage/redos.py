@@ -94,6 +94,13 @@ def insert_redo(db: Connection, redo_id: int, actor_id: int | None, methods: Map
     return count
 
 
+def waiting_ids(db: Connection) -> set[int]:
+    """Pictures that a run has yet to make anew."""
+    on = select(redos.c.id).where(redos.c.state == RedoState.RUNNING)
+    waiting = (redo_turns.c.redo_id.in_(on), redo_turns.c.state == TurnState.WAITING)
+    return set(db.execute(select(redo_turns.c.image_id).where(*waiting)).scalars())
+
+
 def work_to_swap(db: Connection, redo_id: int) -> int | None:
     """A work with pictures that are staged, and none that waits any more."""
     other = redo_turns.alias("other")

@@ -60,6 +60,21 @@ async def set_cloak(
         instance.wake("cloak")
 
 
+async def try_again(instance: Instance, account: Account, image_id: int) -> None:
+    """A picture that could not be prepared is prepared once more: what was in its way may be mended."""
+
+    def act(db: Connection, now: int) -> None:
+        shown = images.image_of(db, image_id, account.actor_id)
+        if shown is None:
+            raise NotFound("There is no such picture.")
+        if shown.image.state == ImageState.FAILED and shown.image.vault_key is not None:
+            images.change_image(db, image_id, state=ImageState.WAITING, progress=0, problem="")
+            jobs.ask_again(db, "cloak", {"image_id": image_id}, now=now, owner=account.actor_id)
+
+    await instance.storage.write(act, instance.clock())
+    instance.wake("cloak")
+
+
 async def accept_weak(instance: Instance, account: Account, image_id: int) -> None:
     """It may go out with the little that it takes."""
 

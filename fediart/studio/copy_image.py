@@ -10,8 +10,6 @@ has another version by now, or one of its encoders is gone, there is no copy unt
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -21,14 +19,14 @@ from fediart.domain.actors import Account
 from fediart.domain.copies import KEPT_MS, Copy, CopyState
 from fediart.domain.images import Image, ImageState, Purpose
 from fediart.domain.works import WorkState
-from fediart.errors import BadInput, CloakFailed, NotFound
+from fediart.errors import BadInput, CloakFailed, EncoderFailed, NotFound
 from fediart.ids import new_id
 from fediart.instance import Instance
 from fediart.media.pipeline import RenderRequest, RenderResult, render
 from fediart.media.targets import PLATFORMS, target_for
 from fediart.storage import accounts, copies, images, jobs, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import reporter, rights_for
+from fediart.studio.render_image import goes_without, reporter, resumed_at, rights_for, scratch_for
 
 log = structlog.get_logger("fediart.studio")
 
@@ -107,22 +105,24 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
         return
     rights = await rights_for(instance, image)
     await instance.storage.write(copies.change_copy, copy_id, state=CopyState.MAKING, progress=0.0)
-    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="copy-") as folder:
-        request = RenderRequest(
-            original_path=instance.vault.path(image.vault_key),
-            purpose=image.purpose.value,
-            cloak=True,
-            secret=account.cloak_secret,
-            strength=as_published["strength"],
-            backend=as_published["backend"],
-            out_dir=Path(folder),
-            pixels=instance.config.media.upload_pixels,
-            threads=instance.config.cloak.threads,
-            memory_mb=instance.config.cloak.memory_mb,
-            encoders=encoders,
-            rights=rights,
-            target=target_for(copy.platform, image.original_type),
-        )
+    folder = instance.scratch_copy(copy_id)
+    request = RenderRequest(
+        original_path=instance.vault.path(image.vault_key),
+        purpose=image.purpose.value,
+        cloak=True,
+        secret=account.cloak_secret,
+        strength=as_published["strength"],
+        backend=as_published["backend"],
+        out_dir=folder,
+        pixels=instance.config.media.upload_pixels,
+        threads=instance.config.cloak.threads,
+        memory_mb=instance.config.cloak.memory_mb,
+        scratch=folder,
+        encoders=encoders,
+        rights=rights,
+        target=target_for(copy.platform, image.original_type),
+    )
+    async with scratch_for(request):
         try:
             result = await render(request, reporter(instance, _progress, copy_id))
             if result.report is None or result.report.version != as_published["version"]:
@@ -130,8 +130,10 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
             if result.report.encoders != names:
                 raise CloakFailed(OTHER_ENCODERS)
         except (BadInput, CloakFailed) as problem:
+            if isinstance(problem, EncoderFailed):
+                await goes_without(instance, problem)
             log.warning("copy.failed", copy=copy_id, reason=problem.message, detail=problem.detail)
-            await _fail(instance, copy_id, problem.message)
+            await _fail(instance, copy_id, OTHER_ENCODERS if isinstance(problem, EncoderFailed) else problem.message)
         else:
             await _keep(instance, copy_id, result)
 
@@ -174,4 +176,4 @@ async def _keep(instance: Instance, copy_id: int, result: RenderResult) -> None:
     finally:
         if not is_wanted:  # its work was deleted meanwhile, or the row could not be written
             await asyncio.to_thread(instance.vault.discard, key)
-    log.info("copy.ready", copy=copy_id)
+    log.info("copy.ready", copy=copy_id, resumed=resumed_at(result))

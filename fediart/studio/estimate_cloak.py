@@ -15,12 +15,13 @@ from sqlalchemy import Connection
 
 from fediart.domain.cloaks import REMEMBERED, CloakStrength, Took, seconds_for
 from fediart.domain.images import Image, ImageState
-from fediart.errors import FediartError
+from fediart.errors import EncoderFailed, FediartError
 from fediart.instance import Instance
 from fediart.media.child import BOXES, public_size
 from fediart.media.pipeline import RenderRequest, render
 from fediart.media.sample import draw_sample
 from fediart.storage import images, jobs, settings
+from fediart.studio.render_image import goes_without
 
 log = structlog.get_logger("fediart.studio")
 
@@ -109,6 +110,8 @@ async def calibrate(instance: Instance) -> None:
             try:
                 seconds = await _measured(instance, strength, width, height)
             except FediartError as problem:
+                if isinstance(problem, EncoderFailed):
+                    await goes_without(instance, problem)
                 log.warning("cloak.not_measured", strength=strength, reason=problem.message, detail=problem.detail)
                 return
             await learn(instance, strength, width * height / 1e6, seconds)

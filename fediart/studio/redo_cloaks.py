@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from fediart.domain.cloaks import Outlook, Redo, RedoState, Turn, TurnState, seconds_per_megapixel
 from fediart.domain.images import Image, ImageState, Rendition, ShownImage
 from fediart.domain.works import WorkState
-from fediart.errors import BadInput, CloakFailed, NotFound
+from fediart.errors import BadInput, CloakFailed, EncoderFailed, NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.media.pipeline import RenderResult
@@ -29,7 +29,15 @@ from fediart.outbox.announce_work import announce_edit
 from fediart.outbox.restate import RESTATE_WORK, restate_work
 from fediart.storage import files, images, jobs, redos, works
 from fediart.studio.arrange_images import discard
-from fediart.studio.render_image import facts_of, present_methods, put_files, rendered_anew
+from fediart.studio.render_image import (
+    discard_scratch,
+    facts_of,
+    goes_without,
+    present_methods,
+    put_files,
+    rendered_anew,
+    resumed_at,
+)
 
 log = structlog.get_logger("fediart.studio")
 
@@ -56,7 +64,9 @@ async def look_ahead(instance: Instance, actor_id: int | None, *, every: bool = 
     is_same = bool(reports)
     if not is_same:
         reports = await instance.storage.read(redos.reports, None, MEASURED)
-    pace = seconds_per_megapixel([(json.loads(text)["seconds"], width * height / 1e6) for text, width, height in reports])
+    told = [(json.loads(text), width * height / 1e6) for text, width, height in reports]
+    # Of one that was gone on with after a kill the report tells the time of the rest only.
+    pace = seconds_per_megapixel([(report["seconds"], size) for report, size in told if not report.get("resumed")])
     megapixels = sum(picture.width * picture.height for picture in here) / 1e6
     return Outlook(
         method=methods[""],
@@ -190,7 +200,12 @@ async def _make_anew(instance: Instance, redo: Redo, turn: Turn) -> None:
                 made = await _unless_stopped(instance, redo.id, making)
                 if made is not None:
                     await _stage(instance, turn, shown, made)
+            if made is None:
+                await discard_scratch(instance.scratch_again(turn.image_id))
         except (BadInput, CloakFailed) as problem:
+            if isinstance(problem, EncoderFailed) and await goes_without(instance, problem):
+                await _make_anew(instance, redo, turn)
+                return
             log.warning("redo.picture_failed", image=turn.image_id, reason=problem.message, detail=problem.detail)
             await _end_turn(instance, turn, TurnState.FAILED, problem.message)
 
@@ -228,6 +243,7 @@ def _put_end(db: Connection, turn: Turn, state: TurnState, problem: str, now: in
 async def _stage(instance: Instance, turn: Turn, shown: ShownImage, made: RenderResult) -> None:
     """Files first, then rows: what a row names is on disk."""
     facts = facts_of(instance, shown.image, made)
+    log.info("redo.picture_ready", image=turn.image_id, redo=turn.redo_id, resumed=resumed_at(made))
     held = {rendition.kind: rendition.sha256 for rendition in shown.renditions}
     if held == {item.kind: item.sha256 for item in made.renditions}:
         await instance.storage.write(_put_same, turn, facts, instance.clock())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import shutil
 import time
 from typing import Any
 
@@ -18,17 +17,27 @@ from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.origin import Signal, origin_text
 from fediart.domain.works import Work, WorkState
-from fediart.errors import BadInput, CloakFailed
+from fediart.errors import BadInput, CloakFailed, EncoderFailed
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
-from fediart.media.pipeline import RenderRequest, RenderResult, render
+from fediart.media.pipeline import RenderResult, render
 from fediart.outbox.announce_work import announce_actor, announce_work
 from fediart.outbox.restate import said_for, stated
 from fediart.storage import accounts, actors, files, images, jobs, notifications, reviews, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.estimate_cloak import learn, strength_of
 from fediart.studio.hold_work import keep_back, read_unread
-from fediart.studio.render_image import facts_of, put_files, reporter, request_of, rights_for
+from fediart.studio.render_image import (
+    discard_scratch,
+    facts_of,
+    goes_without,
+    prepare_scratch,
+    put_files,
+    reporter,
+    request_of,
+    resumed_at,
+    rights_for,
+)
 from fediart.studio.suspect_image import suspicions, with_suspicions
 from fediart.timeline.place import place_work
 
@@ -46,7 +55,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     scratch = instance.scratch(image_id)
     rights = await rights_for(instance, image)
     request = await asyncio.to_thread(request_of, instance, image, account, scratch, rights, scratch=scratch)
-    is_fresh = await asyncio.to_thread(_prepare_scratch, request)
+    is_fresh = await asyncio.to_thread(prepare_scratch, request)
+    is_again = False
     began = time.monotonic()
     task = instance.renders[image_id] = asyncio.create_task(render(request, reporter(instance, _progress, image_id)))
     try:
@@ -61,8 +71,10 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
         if await instance.storage.read(images.image_by_id, image_id) is None:
             await _throw_away(instance, image_id)
     except (BadInput, CloakFailed) as problem:
-        await _fail(instance, image, problem.message, problem.detail)
-        await _throw_away(instance, image_id)
+        is_again = isinstance(problem, EncoderFailed) and await goes_without(instance, problem)
+        if not is_again:
+            await _fail(instance, image, problem.message, problem.detail)
+            await _throw_away(instance, image_id)
     else:
         seconds = time.monotonic() - began
         await _keep(instance, image, result, await suspicions(instance, image))
@@ -74,6 +86,8 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
             del instance.renders[image_id]
         if not task.done():
             task.cancel()
+    if is_again:
+        await cloak_image(instance, image_id)
     instance.wake("release")
 
 
@@ -98,29 +112,21 @@ def _let_go(db: Connection, image_id: int, actor_id: int, now: int) -> None:
         jobs.ask_again(db, "cloak", {"image_id": image_id}, now=now, owner=actor_id)
 
 
-def _prepare_scratch(request: RenderRequest) -> bool:
-    """True when the folder is new. What was begun for another strength or backend is of no use, and goes."""
-    folder = request.out_dir
-    note = folder / "made-for"
-    encoders = ",".join(name for name, _ in request.encoders)
-    wanted = f"{request.backend} {request.strength if request.cloak else 'none'} {encoders}"
-    if note.exists() and note.read_text() == wanted:
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    note.write_text(wanted)
-    return True
-
-
 async def _throw_away(instance: Instance, image_id: int) -> None:
-    await asyncio.to_thread(shutil.rmtree, instance.scratch(image_id), ignore_errors=True)
+    await discard_scratch(instance.scratch(image_id))
+
+
+GIVEN_UP = (
+    "This picture could not be prepared here, though it was tried several times. A smaller one or a weaker cloak may do; the "
+    "server's log says what was the matter."
+)
 
 
 async def give_up_image(instance: Instance, image_id: int) -> None:
     """It failed again and again for a reason that is ours: its artist hears it, and the work stays a draft."""
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is not None and image.state != ImageState.READY:
-        await _fail(instance, image, "This picture could not be prepared here. The server's log says why.", None)
+        await _fail(instance, image, GIVEN_UP, None)
         await _throw_away(instance, image_id)
 
 
@@ -161,7 +167,7 @@ async def _keep(instance: Instance, image: Image, result: RenderResult, found: l
     made = await put_files(instance, image, result)
     unused = await instance.storage.write(_put_ready, image.id, made, facts, instance.clock())
     await discard(instance, unused, [])
-    log.info("image.ready", image=image.id, cloaked=image.cloak)
+    log.info("image.ready", image=image.id, cloaked=image.cloak, resumed=resumed_at(result))
     if image.purpose in (Purpose.AVATAR, Purpose.HEADER):
         await show_portrait(instance, image)
 
@@ -189,11 +195,10 @@ async def show_portrait(instance: Instance, image: Image) -> None:
         if actor is None:
             return [], []
         old = getattr(actor, column)
+        failed = [held.id for held in images.failed_portraits(db, actor.id) if held.purpose == image.purpose]
         actors.change_actor(db, actor.id, **{column: image.id})
         announce_actor(db, instance.identifiers, actor.id, now)
-        if old in (None, image.id):
-            return [], []
-        names, keys = images.drop_images(db, [old])
+        names, keys = images.drop_images(db, [id_ for id_ in (old, *failed) if id_ not in (None, image.id)])
         files.retire(db, names, now)
         return names, keys
 

@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import tempfile
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakMethod, CloakStrength
 from fediart.domain.images import Image, Rendition
 from fediart.domain.rights import Assertions, Rights
-from fediart.errors import CloakFailed
-from fediart.instance import Instance
+from fediart.errors import CloakFailed, EncoderFailed, Interrupted, Unavailable
+from fediart.instance import ENCODERS, Instance
 from fediart.media.cloak.backends import chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
 from fediart.outbox.restate import signed
 from fediart.outbox.rights import said_of_image
 from fediart.storage import accounts
+
+log = structlog.get_logger("fediart.cloak")
 
 
 def wanted_strength(instance: Instance, image: Image) -> str:
@@ -103,10 +106,59 @@ async def rendered_anew(instance: Instance, image: Image) -> AsyncIterator[Rende
     account = await instance.storage.read(accounts.account_of_actor, image.actor_id)
     if account is None or image.vault_key is None:
         raise CloakFailed("The original of this picture is not here.", detail=f"image {image.id}")
-    with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="render-") as folder:
-        rights = await rights_for(instance, image)
-        request = await asyncio.to_thread(request_of, instance, image, account, Path(folder), rights, patient=True)
+    scratch = instance.scratch_again(image.id)
+    rights = await rights_for(instance, image)
+    request = await asyncio.to_thread(request_of, instance, image, account, scratch, rights, scratch=scratch, patient=True)
+    async with scratch_for(request):
         yield await render(request, lambda _share: None)
+
+
+@contextlib.asynccontextmanager
+async def scratch_for(request: RenderRequest) -> AsyncIterator[bool]:
+    """The request's folder while the block runs: True when it is new, else it holds what was begun before.
+
+    It goes with the block, unless that was cancelled or ended by what is no fault of the picture: then it is gone on with.
+    """
+    is_fresh = await asyncio.to_thread(prepare_scratch, request)
+    try:
+        yield is_fresh
+    except (asyncio.CancelledError, Interrupted, Unavailable):
+        raise
+    except BaseException:
+        await discard_scratch(request.out_dir)
+        raise
+    else:
+        await discard_scratch(request.out_dir)
+
+
+async def discard_scratch(folder: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def prepare_scratch(request: RenderRequest) -> bool:
+    """True when the folder is new. What was begun for another strength, backend or encoders is of no use, and goes."""
+    folder = request.out_dir
+    note = folder / "made-for"
+    encoders = ",".join(sorted(name for name, _ in request.encoders))
+    wanted = f"{request.backend} {request.strength if request.cloak else 'none'} {encoders}"
+    if note.exists() and note.read_text() == wanted:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    note.write_text(wanted)
+    return True
+
+
+async def goes_without(instance: Instance, problem: EncoderFailed) -> bool:
+    """The encoder that could not be used is set aside until its file is another one, and fetched again where it is damaged.
+
+    True when a cloak can be made of what is left; its record will say of what. False: there is nothing left to make one of.
+    """
+    was_used = await asyncio.to_thread(instance.shelf.set_aside, problem.encoder)
+    left = await asyncio.to_thread(instance.encoders_here)
+    log.error("cloak.encoder_failed", encoder=problem.encoder, reason=problem.message, detail=problem.detail, left=len(left))
+    instance.wake(ENCODERS)
+    return was_used and (bool(left) or chosen(instance.config.cloak.backend, left) != SteeredCloak.name)
 
 
 async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:
@@ -145,6 +197,11 @@ def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str
         "cloak_method": str(method) if method is not None else None,
         "origin": msgspec.json.encode(result.origin).decode() if result.origin is not None else None,
     }
+
+
+def resumed_at(result: RenderResult) -> int:
+    """So many steps of its cloak had been done before, by a process that was ended."""
+    return result.report.resumed if result.report is not None else 0
 
 
 def reporter(instance: Instance, act: Callable[[Connection, int, float], None], id_: int) -> Callable[[float], None]:

@@ -5,7 +5,8 @@ A graph holds the forward pass and, for the loss below, the gradient with respec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fediart.errors import BadEncoder, CloakFailed
+from fediart.errors import BadEncoder, CloakFailed, EncoderFailed
 from fediart.media.cloak.catalogue import CATALOGUE
 from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layers, layers_of
 from fediart.media.cloak.onnx_format import Model
-from fediart.media.cloak.weights import read_weights
+from fediart.media.cloak.weights import HASH_NAME, read_weights
+from fediart.media.memory import is_shortage
 
 F = NDArray[np.float32]
 _EPSILON = 1e-5
@@ -249,15 +251,18 @@ class Encoder:
 
     @classmethod
     def load(cls, name: str, path: Path, threads: int = 1) -> Encoder:
-        """Raises BadEncoder for a file that is none, or not the one that the catalogue knows by this name."""
+        """Raises BadEncoder for a file that is none, or not the one that this name stands for."""
         known = CATALOGUE.get(name)
-        return cls(name, layers_of(read_weights(path, known.sha256 if known else None)), threads)
+        digest = known.sha256 if known else name if HASH_NAME.fullmatch(name) else None
+        return cls(name, layers_of(read_weights(path, digest)), threads)
 
     def _session(self, which: str) -> Any:
         if which not in self._sessions:
             try:
                 import onnxruntime
-            except ImportError:
+            except ImportError as problem:
+                if is_shortage(problem):
+                    raise MemoryError(str(problem)) from None
                 raise CloakFailed("Encoders cannot run on this machine: there is no onnxruntime for it.") from None
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
@@ -271,9 +276,22 @@ class Encoder:
         """Give back what it holds to run; it is made again when it is needed."""
         self._sessions.clear()
 
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Raises MemoryError where there is too little of it, else EncoderFailed: these layers do not run."""
+        try:
+            yield
+        except (CloakFailed, MemoryError):
+            raise
+        except Exception as problem:  # a door: the run time's errors have no class of their own to be told by
+            if is_shortage(problem):
+                raise MemoryError(repr(problem)[:300]) from None
+            raise failed(self.name, f"its layers do not run. {NOT_ITSELF}", detail=repr(problem)[:300]) from None
+
     def encode(self, picture: F) -> list[F]:
         """`(3, H, W)` of 0..1 → its taps `(channels, h, w)`, the latent last."""
-        found = self._session("forward").run(None, {"picture": picture[None]})
+        with self._at_work():
+            found = self._session("forward").run(None, {"picture": picture[None]})
         return [tap[0] for tap in found]
 
     def gradient(self, picture: F, aims: Sequence[F], weights: Sequence[float]) -> tuple[float, F]:
@@ -281,5 +299,14 @@ class Encoder:
         feed: dict[str, F] = {"picture": picture[None]}
         for at, (aim, weight) in enumerate(zip(aims, weights, strict=True)):
             feed[f"aim{at}"], feed[f"weight{at}"] = aim[None], np.array([weight], np.float32)
-        loss, gradient = self._session("gradient").run(["loss", "gradient"], feed)
+        with self._at_work():
+            loss, gradient = self._session("gradient").run(["loss", "gradient"], feed)
         return float(loss[0]), gradient[0]
+
+
+NOT_ITSELF = "Whoever runs this server can take it away: fediart cloak encoders remove"
+
+
+def failed(name: str, why: str, *, detail: str | None = None) -> EncoderFailed:
+    """In words for whoever waits for the picture, and for whoever can do something about it."""
+    return EncoderFailed(f"The encoder {name}, which was to steer this cloak, cannot be used: {why}", encoder=name, detail=detail)

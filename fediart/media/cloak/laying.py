@@ -111,7 +111,10 @@ def work_size(height: int, width: int) -> tuple[int, int]:
 
 def check_size(rgb: Pixels) -> None:
     if min(rgb.shape[:2]) < SMALLEST_SIDE:
-        raise CloakFailed(f"A picture needs at least {SMALLEST_SIDE} pixels on each side to be cloaked.")
+        raise CloakFailed(
+            f"A picture needs at least {SMALLEST_SIDE} pixels on each side to be cloaked; this one is shown with "
+            f"{rgb.shape[1]} × {rgb.shape[0]}. Use a larger one, or show it without a cloak."
+        )
 
 
 def source(pictures: Sequence[Pixels], order: CloakOrder) -> Pixels:

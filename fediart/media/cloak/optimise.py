@@ -277,6 +277,11 @@ def away_from(
     return unit(change)
 
 
+def steps_done(saved: Path | None, shape: tuple[int, ...]) -> int:
+    """So many steps are in the file already."""
+    return _resumed(saved, shape)[0]
+
+
 def _resumed(saved: Path | None, shape: tuple[int, ...]) -> tuple[int, Plane | None]:
     if saved is None or not saved.exists():
         return 0, None

@@ -13,7 +13,8 @@ class CloakReport:
     `shifts`: for each encoder, d = |E(x') - E(x)| / |E(x)| of the picture as a trainer sees it at a long side of 384, after
     JPEG 75 (`jpeg`) and at half of that (`half`). `amplitude`: root mean square asked for, in levels; `flat_cap`: the bound
     on flat areas. `weak`: the wanted visibility was not reached inside the bounds. `seconds` of wall clock, `cpu_seconds` of
-    processor, `check_seconds` of it for looking (ꟻLIP), in all sizes.
+    processor, `check_seconds` of it for looking (ꟻLIP), in all sizes; of the rest, where a process that was ended had done
+    `resumed` steps before.
     """
 
     backend: str
@@ -30,5 +31,6 @@ class CloakReport:
     flip_far: float = 0.0
     worst_patch: float = 0.0
     check_seconds: float = 0.0
+    resumed: int = 0
     encoders: list[str] = field(default_factory=list)
     shifts: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -69,10 +69,13 @@ class Shelf:
         """The encoders that can be used, by name. Of a file that is another than its name says, the log tells once."""
         held, others = self.survey()
         for other in others:
-            if other.name not in self._told:
-                self._told.add(other.name)
-                log.warning("cloak.encoder_is_another", file=str(other.path), told=_IS_ANOTHER)
+            self._tell(other.name, other.path)
         return held
+
+    def _tell(self, name: str, path: Path) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            log.warning("cloak.encoder_is_another", file=str(path), told=_IS_ANOTHER)
 
     def path(self, name: str) -> Path:
         """The file of an encoder that can be used. Raises BadEncoder."""
@@ -127,10 +130,8 @@ class Shelf:
         return next((encoder for encoder in self.catalogue.values() if encoder.sha256 == sha256), None)
 
     def to_steer_by(self, names: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-        """(name, file) of those named that are here, in that order, and of those that somebody added without the catalogue."""
-        here = self._here()
-        wanted = [name for name in names if name in here] + [name for name in here if name not in self.catalogue]
-        return tuple((name, here[name]) for name in dict.fromkeys(wanted))
+        """(name, file) of those named that are here, and of those that somebody added without the catalogue, by name."""
+        return tuple((name, path) for name, path in sorted(self._here().items()) if name in names or name not in self.catalogue)
 
     def named(self, names: Sequence[str]) -> tuple[tuple[str, Path], ...]:
         """(name, file) of those named that are here, in that order."""
@@ -149,10 +150,20 @@ class Shelf:
             mark = status.st_mtime_ns, status.st_size
             if path not in self._looked or self._looked[path][0] != mark:
                 self._looked[path] = mark, self._held(path)
+                if self._looked[path][1] is None:
+                    self._tell(path.stem, path)
             found = self._looked[path][1]
             if found is not None:
                 here[found.name] = path
         return here
+
+    def set_aside(self, name: str) -> bool:
+        """A cloak could not use this encoder: it is not used before its file is written anew. False: it was not in use."""
+        in_use = [path for path, (_, found) in self._looked.items() if found is not None and found.name == name]
+        for path in in_use:
+            self._looked[path] = self._looked[path][0], None
+            self._told.discard(name)  # should it break again once it was mended, that is told again
+        return bool(in_use)
 
     def _held(self, path: Path) -> HeldEncoder | None:
         """None when the file is not what its name says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image
 from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
-from fediart.media.cloak.encoders import Encoder
+from fediart.media.cloak.encoders import Encoder, failed
 from fediart.media.cloak.laying import Watch, lay_all, luma, reported, source, strength_named, unit, work_size
-from fediart.media.cloak.optimise import Plan, away_from, compressed, planned
+from fediart.media.cloak.optimise import Look, Plan, away_from, compressed, planned, steps_done
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
@@ -34,31 +35,33 @@ class SteeredCloak:
         rgb = source(pictures, order)
         wanted = strength_named(order.strength)
         if not order.encoders:
-            raise CloakFailed("There are no encoders here to steer the cloak by.")
+            raise CloakFailed(
+                "There are no encoders here to steer the cloak by. Whoever runs this server can add some (fediart cloak encoders "
+                'fetch), or set cloak.backend to "auto", which does without them.'
+            )
         encoders = _readable(order)
         tall, wide = work_size(*rgb.shape[:2])
         small = _resized(rgb, tall, wide)
         start = unit(texture(tall, wide, order.seed))
         limit = bounds(busyness(luma(small)), wanted.flat_cap, wanted.most)
         steps = planned(encoders, tall, wide, PLANS[order.strength])
-        saved = _saved_at(order, small, encoders)
+        saved = _saved_at(order, small, steps)
+        resumed = steps_done(saved, small.shape[:2])
         direction = away_from(small, steps, start, limit, wanted.typical, lambda share: order.progress(0.8 * share), saved)
         made, laid = lay_all(pictures, direction, order, lambda share: order.progress(0.8 + 0.15 * share))
         shifts = {encoder.name: shifts_of(encoder, pictures[0], made[0]) for encoder in encoders}
         order.progress(1.0)
-        return made, reported(self, order, laid, watch, shifts)
+        return made, replace(reported(self, order, laid, watch, shifts), resumed=resumed)
 
 
 def _readable(order: CloakOrder) -> list[Encoder]:
-    """Those that can be read. One that cannot does not stop the others: the report says which were used."""
-    found, problem = [], None
-    for name, path in order.encoders:
+    """By name: in which order somebody wrote them down must not change a picture. Raises EncoderFailed."""
+    found = []
+    for name, path in sorted(order.encoders):
         try:
             found.append(Encoder.load(name, path, order.threads))
-        except BadEncoder as this:
-            problem = this
-    if not found:
-        raise CloakFailed("No encoder here can be used.", detail=problem.message if problem else None)
+        except BadEncoder as problem:
+            raise failed(name, problem.message) from None
     return found
 
 
@@ -68,12 +71,13 @@ def _resized(rgb: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0))
 
 
-def _saved_at(order: CloakOrder, rgb: Pixels, encoders: Sequence[Encoder]) -> Path | None:
-    """A name that says what it is the beginning of."""
+def _saved_at(order: CloakOrder, rgb: Pixels, steps: Sequence[Sequence[Look]]) -> Path | None:
+    """A name that says what it is the beginning of: of another plan's steps none is ever gone on with."""
     if order.scratch is None:
         return None
     of = hashlib.sha256(order.seed + np.ascontiguousarray(rgb).tobytes())
-    of.update(repr((SteeredCloak.version, order.strength, [encoder.name for encoder in encoders])).encode())
+    plan = [[(look.encoder.name, look.scale, look.weight) for look in looks] for looks in steps]
+    of.update(repr((SteeredCloak.version, order.strength, plan)).encode())
     return order.scratch / f"direction-{of.hexdigest()[:16]}.npz"
 
 

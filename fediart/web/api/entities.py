@@ -114,14 +114,18 @@ def attachment(ids: Identifiers, shown: ShownImage) -> dict[str, Any]:
     }
 
 
-def on_its_way(shown: Sequence[ShownImage], left: float | None) -> dict[str, Any]:
-    """Not of Mastodon's API: how far pictures of the artist who asks are. `left`: seconds, or None when nobody knows."""
+def on_its_way(shown: Sequence[ShownImage], left: float | None, problem: str = "") -> dict[str, Any]:
+    """Not of Mastodon's API: how far pictures of the artist who asks are. `left`: seconds, or None when nobody knows.
+
+    `problem`: why the work is a draft again.
+    """
     pictures = [item.image for item in shown]
     undone = [image for image in pictures if image.state != ImageState.READY]
     if not undone:
         state = ImageState.READY
     else:
-        state = next((s for s in (ImageState.PAUSED, ImageState.CLOAKING) if any(i.state == s for i in undone)), undone[0].state)
+        telling = (ImageState.FAILED, ImageState.PAUSED, ImageState.CLOAKING)
+        state = next((s for s in telling if any(i.state == s for i in undone)), undone[0].state)
     return {
         "state": state,
         "progress": round(sum(image.progress for image in pictures) / max(1, len(pictures)), 3),
@@ -129,6 +133,7 @@ def on_its_way(shown: Sequence[ShownImage], left: float | None) -> dict[str, Any
         "time_left": left_in_words(left) or None,
         "cloaked": all(image.cloak for image in pictures),
         "weak": any(image.is_weak for image in pictures),
+        "problem": problem or None,
     }
 
 

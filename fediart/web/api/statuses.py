@@ -96,9 +96,10 @@ async def _status(request: Request, work_id: int, by: int | None) -> Response:
         raise NotFound("Record not found")
     await use_pictures(instance, by, [seen])
     shape = entities.status(instance.identifiers, seen)
-    if seen.work.state == WorkState.WAITING:
+    if seen.work.state == WorkState.WAITING or seen.work.problem:
         undone = [item.image.id for item in seen.images if item.image.state != ImageState.READY]
-        shape["fediart"] = shape["fediart"] | entities.on_its_way(seen.images, await time_left(instance, undone))
+        on_its_way = entities.on_its_way(seen.images, await time_left(instance, undone), seen.work.problem)
+        shape["fediart"] = shape["fediart"] | on_its_way
     elif seen.work.state == WorkState.HELD:
         shape["fediart"] = shape["fediart"] | {"state": seen.work.state, "reason": HELD_FIRST}
     return answer(shape)

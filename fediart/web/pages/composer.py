@@ -20,7 +20,7 @@ from fediart.storage import works
 from fediart.studio.add_image import add_image
 from fediart.studio.arrange_images import describe_image, order_images, remove_image
 from fediart.studio.ask_moderator import ask_moderator
-from fediart.studio.choose_cloak import accept_weak, set_cloak
+from fediart.studio.choose_cloak import accept_weak, set_cloak, try_again
 from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.estimate_cloak import strength_of, time_left
 from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
@@ -197,6 +197,8 @@ async def _keep_picture(request: Request, account: Account, image: Image, form: 
             await set_cloak(instance, account, image.id, CloakStrength.NONE)
         elif action == f"more-{image.id}" and (more := strength_of(instance, image).stronger) is not None:
             await set_cloak(instance, account, image.id, more, settled=True)
+        elif action == f"again-{image.id}":
+            await try_again(instance, account, image.id)
     except FediartError as problem:
         problems.append(problem.message)
 

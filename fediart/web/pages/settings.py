@@ -16,7 +16,7 @@ from fediart.domain.terms import terms_of_artist
 from fediart.errors import BadInput, FediartError
 from fediart.instance import Instance
 from fediart.outbox.restate import run_of
-from fediart.storage import actors, redos
+from fediart.storage import actors, images, redos
 from fediart.studio.add_image import put_portrait
 from fediart.studio.choose_cloak import choose_defaults
 from fediart.studio.choose_rights import choose_rights, was_asked
@@ -39,7 +39,9 @@ async def profile(request: Request) -> Response:
     actor = shown.actor
     if request.method == "GET":
         kept = [(name, typed(value)) for name, value in actor.fields]
-        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, actor.locked, [])
+        failed = await instance.storage.read(images.failed_portraits, actor.id)
+        told = [f"Your new {image.purpose}: {image.problem}" for image in failed[-2:]]
+        return await _profile_page(request, shown, actor.name, actor.summary_source, kept, actor.locked, told)
     problems: list[str] = []
     async with trusted_form(request) as form:
         name, bio = text(form, "name"), text(form, "bio").replace("\r\n", "\n")
