@@ -82,7 +82,7 @@ class Architecture:
 
     @property
     def downscale(self) -> int:
-        return 2 ** sum(isinstance(part, Convolution) and part.halves for part in self.parts)
+        return 1 << sum(isinstance(part, Convolution) and part.halves for part in self.parts)
 
     def tensors(self) -> dict[str, Shape]:
         """Names and shapes, as they stand in the file."""
@@ -116,7 +116,7 @@ class Architecture:
                 flat = isinstance(part, Attention)
                 found[f"{norm.name}.gamma"] = (norm.channels, 1, 1) if flat else (norm.channels, 1, 1, 1)
         for one in _convolutions(part):
-            is_film = self.films and not one.halves and not isinstance(part, Attention) or (self.films and _is_skip(part, one))
+            is_film = (self.films and not one.halves and not isinstance(part, Attention)) or (self.films and _is_skip(part, one))
             deep = (one.side,) if is_film else ()
             found |= {f"{one.name}.weight": (one.outs, one.ins, *deep, one.side, one.side), f"{one.name}.bias": (one.outs,)}
         return found

@@ -258,7 +258,7 @@ class _Run:
 
         def at_normed(top: int, bottom: int) -> Tensor:
             back = _convolution(_with_neighbours(gradient, top, bottom, 1), weight, None, 1)
-            return torch.ops.aten.silu_backward(back.to(self.wide), self._normed(step.norm, x[top:bottom]))  # type: ignore[no-any-return]
+            return torch.ops.aten.silu_backward(back.to(self.wide), self._normed(step.norm, x[top:bottom]))
 
         self._unnormed(step.norm, x, at_normed, out)
         return out

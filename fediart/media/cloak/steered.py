@@ -12,13 +12,13 @@ from PIL import Image
 from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
-from fediart.media.cloak.encoders import Encoder
+from fediart.media.cloak.encoders import WorkingEncoder, load_encoder
 from fediart.media.cloak.laying import Watch, lay_all, luma, reported, source, strength_named, unit, work_size
 from fediart.media.cloak.optimise import Plan, away_from, compressed, planned
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
-PLANS = {"light": Plan(10, 300), "standard": Plan(10, 300), "strong": Plan(12, 1300)}
+PLANS = {"light": Plan(10, 300, 10), "standard": Plan(10, 300, 16), "strong": Plan(12, 1300, 30)}
 SEEN_SIDE = 384
 """Long side at which a trainer is supposed to see the picture, for the record."""
 
@@ -49,16 +49,16 @@ class SteeredCloak:
         return made, reported(self, order, laid, watch, shifts)
 
 
-def _readable(order: CloakOrder) -> list[Encoder]:
+def _readable(order: CloakOrder) -> list[WorkingEncoder]:
     """Those that can be read. One that cannot does not stop the others: the report says which were used."""
-    found, problem = [], None
+    found, problem = list[WorkingEncoder](), None
     for name, path in order.encoders:
         try:
-            found.append(Encoder.load(name, path, order.threads))
+            found.append(load_encoder(name, path, order.threads))
         except BadEncoder as this:
             problem = this
     if not found:
-        raise CloakFailed("No encoder here can be used.", detail=problem.message if problem else None)
+        raise CloakFailed(f"No encoder here can be used. {problem.message if problem else ''}".strip())
     return found
 
 
@@ -68,7 +68,7 @@ def _resized(rgb: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0))
 
 
-def _saved_at(order: CloakOrder, rgb: Pixels, encoders: Sequence[Encoder]) -> Path | None:
+def _saved_at(order: CloakOrder, rgb: Pixels, encoders: Sequence[WorkingEncoder]) -> Path | None:
     """A name that says what it is the beginning of."""
     if order.scratch is None:
         return None
@@ -77,7 +77,7 @@ def _saved_at(order: CloakOrder, rgb: Pixels, encoders: Sequence[Encoder]) -> Pa
     return order.scratch / f"direction-{of.hexdigest()[:16]}.npz"
 
 
-def shifts_of(encoder: Encoder, plain: Pixels, cloaked: Pixels) -> dict[str, float]:
+def shifts_of(encoder: WorkingEncoder, plain: Pixels, cloaked: Pixels) -> dict[str, float]:
     """How far the encoder's reading moved, d = |E(x') - E(x)| / |E(x)|: at SEEN_SIDE after JPEG 75, and at half of it."""
     out = {}
     for name, side, quality in (("jpeg", SEEN_SIDE, 75), ("half", SEEN_SIDE // 2, None)):

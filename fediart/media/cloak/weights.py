@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -36,6 +36,14 @@ _MAX_ENTRIES = 2_048
 _MAX_TENSORS = 1_024
 _MAX_VALUES = MAX_BYTES // 2
 """Of all tensors together: two tensors may lie on the same storage."""
+
+
+def is_full_file(path: Path) -> bool:
+    """Too large for a small encoder, so it can only be a full one. What cannot be looked at is not."""
+    try:
+        return path.stat().st_size > MAX_BYTES
+    except OSError:
+        return False
 
 
 def read_weights(path: Path, sha256: str | None = None) -> dict[str, F]:
@@ -161,7 +169,7 @@ class FullFile:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         try:
-            self._file: BinaryIO = path.open("rb")
+            self._file = path.open("rb")
         except OSError as problem:
             raise BadEncoder(f"{path.name} cannot be read: {problem.strerror}.") from None
         try:
