@@ -4,9 +4,10 @@
 
 FOLDER holds pictures (without one, the project's own drawings are used), DIR encoders of the TAESD family as `fediart cloak
 encoders` keeps them, and decoders beside them as NAME_decoder.pth. Full encoders, as NAME.safetensors, take part like the
-others where fediart[vae] is installed; there are minutes of them in each picture, so begin with --only 1. Every picture is cloaked as it would be published, with all
-bounds; its mean ꟻLIP over the whole picture, at 33 and at 67 pixels per degree, is what every other method is scaled to.
-Then picture and changed picture are both seen as a trainer would see them.
+others where fediart[vae] is installed; with them each picture takes hours of processor time, so begin with --only 1.
+
+Every picture is cloaked as it would be published, with all bounds; its mean ꟻLIP over the whole picture, at 33 and at 67 pixels
+per degree, is what every other method is scaled to. Then picture and changed picture are both seen as a trainer would see them.
 
 d = |E(x') - E(x)| / |E(x)|: how far an encoder's reading moved. D: the part of that towards the target picture of directed
 methods. s: the same as d for the latent's statistics, mean and deviation of each channel, in which style is said to lie.
@@ -192,7 +193,9 @@ def measured(task: Task) -> dict[str, Any]:
     }
 
 
-def round_trip(encoders: Sequence[WorkingEncoder], name: str, path: Path, rgb: Pixels, out: Pixels, ppd: float, seen: float) -> float:
+def round_trip(
+    encoders: Sequence[WorkingEncoder], name: str, path: Path, rgb: Pixels, out: Pixels, ppd: float, seen: float
+) -> float:
     from benchmarks.decoders import Decoder
 
     encoder = next(one for one in encoders if one.name == name)
@@ -344,7 +347,9 @@ def into_docs(path: Path, text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="pictures [default: the project's own drawings]")
-    parser.add_argument("--encoders", type=Path, help="folder of NAME_encoder.pth or NAME.pth, NAME_decoder.pth, NAME.safetensors")
+    parser.add_argument(
+        "--encoders", type=Path, help="folder of NAME_encoder.pth or NAME.pth, NAME_decoder.pth, NAME.safetensors"
+    )
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="writes OUT.html and OUT.json")
     parser.add_argument("--docs", type=Path, help="a page whose table is replaced")
     parser.add_argument("--size", type=int, default=384, help="long side that pictures are brought to")

@@ -8,6 +8,7 @@ attention is computed for some queries at a time. All of that is exact: strips c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -349,6 +350,17 @@ def has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Torch tells of memory that is not there in its own way. Raises MemoryError."""
+    try:
+        yield
+    except RuntimeError as problem:
+        if any(words in str(problem) for words in ("allocate memory", "bad_alloc", "could not create a memory")):
+            raise MemoryError(str(problem)[:200]) from None
+        raise
+
+
 class FullEncoder:
     """A full encoder at work, on `threads` of the processor; see `encoders.WorkingEncoder`.
 
@@ -406,13 +418,13 @@ class FullEncoder:
 
     def encode(self, picture: F) -> list[F]:
         """`(3, H, W)` of 0..1 → what goes into its middle and the latent's mean, `(channels, h, w)`."""
-        with torch.inference_mode():
+        with _memory_errors(), torch.inference_mode():
             run, x = self._begun(picture, torch.float64 if self.kind == torch.float64 else torch.float32)
             return [tap.permute(2, 0, 1).contiguous().numpy() for tap in run.forward(x, None)]
 
     def gradient(self, picture: F, aims: Sequence[F], weights: Sequence[float]) -> tuple[float, F]:
         """(Σ weight · mean (tap - aim)², its gradient `(3, H, W)`)."""
-        with torch.inference_mode():
+        with _memory_errors(), torch.inference_mode():
             run, x = self._begun(picture, self.kind)
             kept: list[_Kept] = []
             loss, seeds = 0.0, []
