@@ -56,13 +56,13 @@ ORIENTATION = 0x0112
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
-def limit_self(memory: int = MEMORY, *, patient: bool = False, cpu_seconds: int = CPU_SECONDS) -> None:
+def limit_self(memory: int = MEMORY, *, patient: bool = False, cpu_seconds: int | None = None) -> None:
     """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     import resource
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
     os.nice(19 if patient else 10)
-    for what, most, grace in ((resource.RLIMIT_CPU, cpu_seconds, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
+    for what, most, grace in ((resource.RLIMIT_CPU, cpu_seconds or CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         lower_limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
     with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
@@ -403,7 +403,7 @@ def main() -> int:
     limit_self(
         order.get("memory_mb", MEMORY >> 20) << 20,
         patient=order.get("patient", False),
-        cpu_seconds=FULL_CPU_SECONDS if order.get("is_full", False) else CPU_SECONDS,
+        cpu_seconds=FULL_CPU_SECONDS if order.get("is_full", False) else None,
     )
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed
