@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-LOCKS = {"run": ROOT / "requirements" / "run.txt", "dev": ROOT / "requirements" / "dev.txt"}
+LOCKS = {name: ROOT / "requirements" / (name + ".txt") for name in ("run", "dev", "vae")}
 
 
 def say(words):
@@ -61,7 +61,8 @@ def install(which):
     say("Preparing .venv (once; about a minute, with uv a few seconds) …")
     uv = shutil.which("uv")
     try:
-        (VENV / "fediart-stamp").unlink(missing_ok=True)
+        for stamp in ("fediart-stamp", "fediart-vae-stamp"):
+            (VENV / stamp).unlink(missing_ok=True)
         make_venv(uv)
         add_packages(uv, which)
         (VENV / "fediart-stamp").write_text(stamp_of(which))
@@ -71,6 +72,24 @@ def install(which):
         if problem.errno in (errno.EACCES, errno.EROFS):
             stop("This folder cannot be written (%s). Clone fediart to where you may write." % problem.filename)
         raise
+
+
+def add_full_encoders():
+    """The extra fediart[vae] by its own lock, into the same .venv: torch, for the slow proofs."""
+    stamp = VENV / "fediart-vae-stamp"
+    wanted = stamp_of("vae")
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say("Installing torch, for full encoders …")
+    # Only pip: it knows of places for packages that this machine's owner has named, and there the small torch may lie.
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    call(
+        [*pip, "--require-hashes", "-r", str(LOCKS["vae"])],
+        "torch could not be installed. On Linux its build without graphics cards is wanted, which lies in the index of the\n"
+        "torch project: name that to pip (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder with the wheel), see\n"
+        "decisions/full-encoders.md",
+    )
+    stamp.write_text(wanted)
 
 
 def make_venv(uv):
@@ -155,6 +174,7 @@ def check(arguments):
     env = dict(os.environ, PATH=str(BIN) + os.pathsep + os.environ.get("PATH", ""))
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     if "--long" in arguments:
+        add_full_encoders()
         env["FEDIART_LONG"] = "1"
     if "--strict" in arguments:
         env["FEDIART_NO_SKIP"] = "1"

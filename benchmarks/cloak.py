@@ -3,9 +3,11 @@
     python -m benchmarks.cloak FOLDER [--encoders DIR] [--out evaluation] [--docs docs/cloak.md]
 
 FOLDER holds pictures (without one, the project's own drawings are used), DIR encoders of the TAESD family as `fediart cloak
-encoders` keeps them, and decoders beside them as NAME_decoder.pth. Every picture is cloaked as it would be published, with all
-bounds; its mean ꟻLIP over the whole picture, at 33 and at 67 pixels per degree, is what every other method is scaled to.
-Then picture and changed picture are both seen as a trainer would see them.
+encoders` keeps them, and decoders beside them as NAME_decoder.pth. Full encoders, as NAME.safetensors, take part like the
+others where fediart[vae] is installed; with them each picture takes hours of processor time, so begin with --only 1.
+
+Every picture is cloaked as it would be published, with all bounds; its mean ꟻLIP over the whole picture, at 33 and at 67 pixels
+per degree, is what every other method is scaled to. Then picture and changed picture are both seen as a trainer would see them.
 
 d = |E(x') - E(x)| / |E(x)|: how far an encoder's reading moved. D: the part of that towards the target picture of directed
 methods. s: the same as d for the latent's statistics, mean and deviation of each channel, in which style is said to lie.
@@ -42,8 +44,9 @@ from benchmarks.cloak_methods import CONTROLS, Change, control, embedded, hatch,
 from benchmarks.cloak_views import VIEWS, views_for
 from fediart.media.cloak.backend import CloakOrder
 from fediart.media.cloak.backends import BUILT_IN
-from fediart.media.cloak.encoders import Encoder
+from fediart.media.cloak.encoders import WorkingEncoder, load_encoder
 from fediart.media.cloak.laying import apply, lay
+from fediart.media.cloak.shelf import SUFFIXES
 from fediart.media.cloak.steered import PLANS
 from fediart.media.cloak.strengths import FAR, NEAR, STRENGTHS
 from fediart.media.cloak.texture import TextureCloak
@@ -107,7 +110,7 @@ class Scaler:
         return out, self.seen(out)
 
 
-def methods_of(task: Task, rgb: Pixels, encoders: Sequence[Encoder]) -> dict[str, Change]:
+def methods_of(task: Task, rgb: Pixels, encoders: Sequence[WorkingEncoder]) -> dict[str, Change]:
     """Ours first: they say how visible the others are to be."""
     strength = STRENGTHS[task.strength]
     seed = bytes(range(32))
@@ -128,7 +131,7 @@ def methods_of(task: Task, rgb: Pixels, encoders: Sequence[Encoder]) -> dict[str
     return made
 
 
-def read(encoder: Encoder, rgb: Pixels) -> NDArray[np.float32]:
+def read(encoder: WorkingEncoder, rgb: Pixels) -> NDArray[np.float32]:
     return encoder.encode(shares(rgb, encoder.multiple))[-1]
 
 
@@ -143,7 +146,7 @@ def _length(values: NDArray[np.float32]) -> float:
 def measured(task: Task) -> dict[str, Any]:
     """One picture, at one distance of sight."""
     rgb = load(task)
-    encoders = [Encoder.load(name, path) for name, path in task.encoders]
+    encoders = [load_encoder(name, path) for name, path in task.encoders]
     scaler, began = Scaler(rgb, task.ppd), time.process_time()
     changes = methods_of(task, rgb, encoders)
     wanted = min(
@@ -190,7 +193,9 @@ def measured(task: Task) -> dict[str, Any]:
     }
 
 
-def round_trip(encoders: Sequence[Encoder], name: str, path: Path, rgb: Pixels, out: Pixels, ppd: float, seen: float) -> float:
+def round_trip(
+    encoders: Sequence[WorkingEncoder], name: str, path: Path, rgb: Pixels, out: Pixels, ppd: float, seen: float
+) -> float:
     from benchmarks.decoders import Decoder
 
     encoder = next(one for one in encoders if one.name == name)
@@ -322,7 +327,7 @@ def page(results: Sequence[dict[str, Any]], table: str) -> str:
 
 
 def files_in(folder: Path | None, ending: str) -> tuple[tuple[str, Path], ...]:
-    paths = sorted(folder.glob("*.pth")) if folder else []
+    paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES) if folder else []
     found = []
     for path in paths:
         is_decoder = path.stem.endswith("_decoder")
@@ -342,7 +347,9 @@ def into_docs(path: Path, text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="pictures [default: the project's own drawings]")
-    parser.add_argument("--encoders", type=Path, help="folder of .pth files: NAME_encoder.pth or NAME.pth, NAME_decoder.pth")
+    parser.add_argument(
+        "--encoders", type=Path, help="folder of NAME_encoder.pth or NAME.pth, NAME_decoder.pth, NAME.safetensors"
+    )
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="writes OUT.html and OUT.json")
     parser.add_argument("--docs", type=Path, help="a page whose table is replaced")
     parser.add_argument("--size", type=int, default=384, help="long side that pictures are brought to")

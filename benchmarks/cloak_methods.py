@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fediart.media.cloak.budget import bounds, busyness
-from fediart.media.cloak.encoders import Encoder
+from fediart.media.cloak.encoders import WorkingEncoder
 from fediart.media.cloak.laying import bounded, luma, unit, work_size
 from fediart.media.cloak.optimise import Plan, away_from, planned
 from fediart.media.cloak.steered import PLANS
@@ -58,7 +58,9 @@ def embedded(rgb: Pixels, seed: bytes, strength: Strength) -> Change:
     return Change(unit(plane), _limits(rgb, strength))
 
 
-def steered(rgb: Pixels, seed: bytes, strength: Strength, encoders: Sequence[Encoder], plan: Plan = PLANS["standard"]) -> Change:
+def steered(
+    rgb: Pixels, seed: bytes, strength: Strength, encoders: Sequence[WorkingEncoder], plan: Plan = PLANS["standard"]
+) -> Change:
     """Steps away from the picture, inside the cloak's bounds. For pictures up to the work size."""
     height, width, _ = rgb.shape
     if work_size(height, width) != (height, width):
@@ -83,18 +85,19 @@ def shares(rgb: Pixels, multiple: int) -> F:
     return np.pad(x, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
-def pgd(rgb: Pixels, encoders: Sequence[Encoder], *, toward: Pixels | None, steps: int = 16, eps: float = 8.0) -> Change:
+def pgd(rgb: Pixels, encoders: Sequence[WorkingEncoder], *, toward: Pixels | None, steps: int = 16, eps: float = 8.0) -> Change:
     """Plain projected gradient steps in colour by signs: toward another picture's latent (as Mist), or away (as PhotoGuard)."""
     height, width, _ = rgb.shape
     random = np.random.default_rng(5)
     change = random.uniform(-1, 1, (3, height, width)).astype(np.float32)
     clean = rgb.transpose(2, 0, 1).astype(np.float32)
+    seen = {encoder.name: encoder.encode(shares(rgb if toward is None else toward, encoder.multiple)) for encoder in encoders}
     for step in range(steps):
         total = np.zeros_like(change)
         for encoder in encoders:
             moved = np.clip(clean + change, 0, 255) / np.float32(255)
             pads = ((0, 0), (0, -height % encoder.multiple), (0, -width % encoder.multiple))
-            aims = encoder.encode(shares(rgb if toward is None else toward, encoder.multiple))
+            aims = seen[encoder.name]
             weights = [0.0] * (len(aims) - 1) + [1.0]
             _, gradient = encoder.gradient(np.pad(moved, pads, mode="edge"), aims, weights)
             gradient = gradient[:, :height, :width]

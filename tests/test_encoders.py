@@ -629,9 +629,10 @@ def test_without_a_server_encoders_lie_in_the_users_data_folder(platform: str, e
 # ------------------------------------------------------------------------------------------------------ the catalogue
 
 
-def test_every_encoder_of_the_catalogue_is_one_file_at_an_address_that_does_not_move() -> None:
-    assert set(CATALOGUE) == {"taesdxl", "taef1", "taew2_1", "taef2", "taesd", "taesd3", "taesana"}
-    for name, encoder in CATALOGUE.items():
+def test_every_small_encoder_of_the_catalogue_is_one_file_at_an_address_that_does_not_move() -> None:
+    small = {name: encoder for name, encoder in CATALOGUE.items() if not encoder.is_full}
+    assert set(small) == {"taesdxl", "taef1", "taew2_1", "taef2", "taesd", "taesd3", "taesana"}
+    for name, encoder in small.items():
         assert encoder.name == name
         assert re.fullmatch(r"https://github\.com/madebyollin/\w+/raw/[0-9a-f]{40}/\w+\.pth", encoder.address)
         assert Path(encoder.address).stem.removesuffix("_encoder") == name

@@ -32,7 +32,11 @@ def cloak() -> None:
 
 @cloak.group()
 def encoders() -> None:
-    """Small public encoders that the cloak works against: what there is, and what is here."""
+    """Public encoders that the cloak works against: what there is, and what is here.
+
+    Most are small imitations of those that trainers use. Full ones are those themselves: hundreds of megabytes, minutes for
+    each picture, and fediart[vae] to run them.
+    """
 
 
 def _where(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +85,8 @@ def encoders_list(data: Path | None, config: Path | None) -> None:
     for line in table(shelf, wanted):
         click.echo(line)
     click.echo(f"* named in the settings (cloak.encoders). Files lie in {shelf.folder}")
+    for line in what_full_ones_want(shelf):
+        click.echo(line)
 
 
 @encoders.command("fetch")
@@ -94,8 +100,11 @@ def encoders_fetch(data: Path | None, config: Path | None, name: tuple[str, ...]
     settings = _settings(data, config)
     names = list(name) or settings.cloak.encoders
     check_names("fetch" if name else "cloak.encoders", names)
-    if not asyncio.run(fetch(chosen_shelf(data), settings, names)):
+    shelf = chosen_shelf(data)
+    if not asyncio.run(fetch(shelf, settings, names)):
         raise Unavailable("Not everything could be fetched. Without internet: fediart cloak encoders add FILE")
+    for line in what_full_ones_want(shelf):
+        click.echo(line, err=True)
 
 
 @encoders.command("add")
@@ -116,6 +125,8 @@ def encoders_add(data: Path | None, config: Path | None, file: tuple[Path, ...])
             refused.append(path)
         else:
             click.echo(f"{held.name}  {held.mirrors or UNKNOWN}")
+    for line in what_full_ones_want(shelf):
+        click.echo(line, err=True)
     if refused:
         raise BadEncoder(f"{len(refused)} of {len(file)} files were not added.")
 
@@ -155,6 +166,18 @@ def table(shelf: Shelf, wanted: Sequence[str]) -> list[str]:
             rows.append(("", name, UNKNOWN, "", "tampered", "not known"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def what_full_ones_want(shelf: Shelf) -> list[str]:
+    """What must be installed before the full encoders on this shelf can be used."""
+    from importlib.util import find_spec
+
+    from fediart.media.cloak.encoders import GET_TORCH
+
+    names = [found.name for found in shelf.survey()[0] if found.is_full]
+    if not names or find_spec("torch") is not None:
+        return []
+    return [f"Not used yet: {', '.join(names)}. Full encoders need torch. {GET_TORCH}"]
 
 
 def _megabytes(size: int | None) -> str:

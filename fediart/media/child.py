@@ -35,6 +35,9 @@ MEMORY = 1 << 30
 CPU_SECONDS = 900
 """A strong cloak of eight megapixels, steered by encoders, on a processor several times slower than what it was measured on."""
 
+FULL_CPU_SECONDS = 6 * 3600
+"""Where full encoders take part: a night's work on such a processor."""
+
 OPEN_FILES = 64
 
 MAX_SIDE, MAX_PIXELS, MAX_BYTES = 5_000, 8_294_400, 16_000_000
@@ -57,7 +60,7 @@ ORIENTATION = 0x0112
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
-def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
+def limit_self(memory: int = MEMORY, *, patient: bool = False, cpu_seconds: int | None = None) -> None:
     """Bounded memory (bytes) and processor time, low priority (`patient`: the lowest), and an end together with the parent."""
     if sys.platform == "win32":
         return  # it has none of these limits: there the parent's patience is the only bound
@@ -65,7 +68,7 @@ def limit_self(memory: int = MEMORY, *, patient: bool = False) -> None:
 
     # Linux takes the priority on the disk from this one too (ioprio_set(2)), so it needs no word of its own.
     os.nice(19 if patient else 10)
-    for what, most, grace in ((resource.RLIMIT_CPU, CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
+    for what, most, grace in ((resource.RLIMIT_CPU, cpu_seconds or CPU_SECONDS, 5), (resource.RLIMIT_NOFILE, OPEN_FILES, 0)):
         lower_limit(what, most, grace)
     # macOS has a limit of this name that it neither keeps nor always lets one set.
     with contextlib.nullcontext() if sys.platform == "linux" else contextlib.suppress(ValueError, OSError):
@@ -425,7 +428,11 @@ def _wanted(order: Order) -> tuple[Act, str, str]:
 def main() -> int:
     order = json.loads(sys.stdin.readline())
     memory_mb = order.get("memory_mb", MEMORY >> 20)
-    limit_self(memory_mb << 20, patient=order.get("patient", False))
+    limit_self(
+        memory_mb << 20,
+        patient=order.get("patient", False),
+        cpu_seconds=FULL_CPU_SECONDS if order.get("is_full", False) else None,
+    )
     warnings.simplefilter("ignore")
     from fediart.errors import CloakFailed, EncoderFailed
     from fediart.media.memory import is_shortage

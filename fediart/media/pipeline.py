@@ -19,12 +19,13 @@ import fediart
 from fediart.domain.origin import Origin
 from fediart.domain.rights import Rights
 from fediart.errors import BadPicture, CloakFailed, EncoderFailed, Interrupted, Unavailable
-from fediart.media.child import CPU_SECONDS
+from fediart.media.child import CPU_SECONDS, FULL_CPU_SECONDS
 from fediart.media.cloak.backends import BUILT_IN
+from fediart.media.cloak.catalogue import CATALOGUE, is_full
 from fediart.media.cloak.report import CloakReport
 from fediart.media.targets import Target
 
-TIMEOUT_S = 1_800
+TIMEOUT_S, FULL_TIMEOUT_S = 2 * CPU_SECONDS, 2 * FULL_CPU_SECONDS
 """Twice the processor time that the child may take: it runs at low priority, beside a server that has something to do."""
 
 TOO_LONG = (
@@ -121,6 +122,7 @@ def order_of(request: RenderRequest) -> dict[str, Any]:
         "memory_mb": request.memory_mb,
         "scratch": str(request.scratch.absolute()) if request.scratch is not None else None,
         "encoders": [[name, str(path.absolute())] for name, path in request.encoders],
+        "is_full": any(is_full(path, CATALOGUE.get(name)) for name, path in request.encoders),
         "target": asdict(request.target) if request.target is not None else None,
         "rights": asdict(request.rights) if request.rights is not None else None,
         "reads_origin": request.reads_origin,
@@ -178,7 +180,7 @@ async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[
         limit=1 << 20,
     )
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(FULL_TIMEOUT_S if order.get("is_full", False) else TIMEOUT_S):
             return await _converse(child, order, on_progress)
     except TimeoutError:
         raise CloakFailed(TOO_LONG) from None

@@ -27,11 +27,13 @@ async def fetch_encoder(
 ) -> HeldEncoder:
     """Bring one encoder to the shelf, by way of the folder `aside`. Its hash is checked before the file is looked into.
 
+    `total_seconds` for each 64 MB of it.
     Raises RemoteError, BadEncoder, Unavailable.
     """
     part = aside / f"{encoder.sha256}.part"
     try:
-        await download_file(client, encoder.address, part, max_bytes=encoder.most_bytes, total_seconds=total_seconds)
+        seconds = total_seconds * max(1, encoder.most_bytes >> 26)
+        await download_file(client, encoder.address, part, max_bytes=encoder.most_bytes, total_seconds=seconds)
         return await asyncio.to_thread(shelf.add, part, encoder)
     finally:
         part.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 A file is known by its hash: an address at a commit does not move, and what comes from it is still checked. The files belong
 to their authors; fediart neither contains nor changes them.
+
+Full encoders are those that trainers use themselves. They are large and slow, want torch, and come only to those who ask.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from fediart.errors import ConfigError
-from fediart.media.cloak.weights import MAX_BYTES
+from fediart.media.cloak.weights import MAX_BYTES, is_full_file
 
 _TAESD = "https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978"
 _TAEHV = "https://github.com/madebyollin/taehv/raw/1f14a568f24bf8811e0a0ac601613e04fc1581e8"
@@ -21,7 +24,7 @@ _TAEHV = "https://github.com/madebyollin/taehv/raw/1f14a568f24bf8811e0a0ac601613
 class Encoder:
     """`mirrors`: the models whose own encoder it imitates, in words. `size` in bytes, where it is known.
 
-    `downscale`: pixels of the picture to one of the latent, along a side. `channels`: of the latent.
+    `downscale`: pixels of the picture to one of the latent, along a side. `channels`: of the latent. `is_full`: no imitation.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Encoder:
     downscale: int
     channels: int
     size: int | None = None
+    is_full: bool = False
 
     @property
     def most_bytes(self) -> int:
@@ -107,8 +111,60 @@ _KNOWN = (
         32,
         2_537_004,
     ),
+    # From here on what they mirror is what they are. A file's size follows from the names and shapes of its tensors, to the byte.
+    Encoder(
+        "sd15",
+        "Stable Diffusion 1 and 2, itself",
+        "https://huggingface.co/stabilityai/sd-vae-ft-mse-original/resolve/629b3ad3030ce36e15e70c5db7d91df0d60c627f/"
+        "vae-ft-mse-840000-ema-pruned.safetensors",
+        "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75",
+        "MIT",
+        8,
+        4,
+        334_641_190,
+        is_full=True,
+    ),
+    Encoder(
+        "sdxl",
+        "SDXL, itself (so Illustrious, NoobAI, Pony)",
+        "https://huggingface.co/stabilityai/sdxl-vae/resolve/main/sdxl_vae.safetensors",
+        "63aeecb90ff7bc1c115395962d3e803571385b61938377bc7089b36e81e92e2e",
+        "MIT",
+        8,
+        4,
+        334_641_164,
+        is_full=True,
+    ),
+    Encoder(
+        "flux2",
+        "FLUX.2, itself",
+        "https://huggingface.co/Comfy-Org/vae-text-encorder-for-flux-klein-4b/resolve/5f526678002e43af5551dadb73ce2e8c91b43afe/"
+        "split_files/vae/flux2-vae.safetensors",
+        "868fe7b343cc8f3a19dbcfcafbc3d5f888802be3f89bd81b65b3621a066ce8f3",
+        "Apache-2.0",
+        8,
+        32,
+        336_211_292,
+        is_full=True,
+    ),
+    Encoder(
+        "qwen_image",
+        "Qwen-Image, itself (so Anima, Krea 2)",
+        "https://huggingface.co/Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/vae/qwen_image_vae.safetensors",
+        "a70580f0213e67967ee9c95f05bb400e8fb08307e017a924bf3441223e023d1f",
+        "Apache-2.0",
+        8,
+        16,
+        253_806_246,
+        is_full=True,
+    ),
 )
 CATALOGUE: Catalogue = {encoder.name: encoder for encoder in _KNOWN}
+
+
+def is_full(path: Path, known: Encoder | None) -> bool:
+    """Is this file a full encoder's? `known`: which one it should be, where the catalogue knows it."""
+    return (known is not None and known.is_full) or is_full_file(path)
 
 
 def check_names(where: str, names: Iterable[str], catalogue: Catalogue = CATALOGUE) -> None:

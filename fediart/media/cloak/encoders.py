@@ -1,6 +1,7 @@
-"""Encoders of image generators, as ONNX graphs of our own making: what they read in a picture, and how to move it.
+"""Encoders of image generators: what they read in a picture, and how to move it.
 
-A graph holds the forward pass and, for the loss below, the gradient with respect to the picture.
+Small ones are run as ONNX graphs of our own making. A graph holds the forward pass and, for the loss below, the gradient with
+respect to the picture. Full ones are run by torch, in `full_encoders`, which is loaded when one is asked for.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fediart.errors import BadEncoder, CloakFailed, EncoderFailed
-from fediart.media.cloak.catalogue import CATALOGUE
+from fediart.media.cloak.catalogue import CATALOGUE, is_full
 from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layers, layers_of
 from fediart.media.cloak.onnx_format import Model
 from fediart.media.cloak.weights import HASH_NAME, read_weights
@@ -238,12 +239,53 @@ def graphs_of(layers: Layers) -> Graphs:
     return Graphs(forward, model.to_bytes(), len(taps))
 
 
-class Encoder:
-    """An encoder at work, on `threads` of the processor.
+class WorkingEncoder(Protocol):
+    """What steps are steered by.
 
     `multiple`: pixels that its pictures' sides must be a multiple of. `pools`: some layer looks at the whole picture, so
-    that a tile is to it a picture of its own. `cost`: thousands of multiplications for a pixel, forward and back.
+    that a tile is to it a picture of its own. `is_full`: it takes the whole picture, bounds its memory by itself, and is slow.
+    `cost`: thousands of multiplications for a pixel, forward and back.
     """
+
+    name: str
+    multiple: int
+    pools: bool
+    is_full: bool
+    cost: float
+
+    def rest(self) -> None:
+        """Give back what it holds to run; it is made again when it is needed."""
+
+    def encode(self, picture: F) -> list[F]:
+        """`(3, H, W)` of 0..1 → its readings `(channels, h, w)`, the latent last."""
+        ...
+
+    def gradient(self, picture: F, aims: Sequence[F], weights: Sequence[float]) -> tuple[float, F]:
+        """(Σ weight · mean (reading - aim)², its gradient `(3, H, W)`)."""
+        ...
+
+
+def load_encoder(name: str, path: Path, threads: int = 1) -> WorkingEncoder:
+    """Raises BadEncoder for a file that is none, not the one that the catalogue knows by this name, or cannot be run here."""
+    known = CATALOGUE.get(name)
+    if not is_full(path, known):
+        return Encoder.load(name, path, threads)
+    try:
+        from fediart.media.cloak.full_encoders import FullEncoder
+    except ImportError as problem:
+        if problem.name != "torch":
+            raise
+        raise BadEncoder(f"The encoder {name} is a full one, which needs torch. {GET_TORCH}") from None
+    return FullEncoder.load(name, path, threads, known.sha256 if known else None)
+
+
+GET_TORCH = "pip install 'fediart[vae]' brings it; docs/cloak.md says how to get the small one, without graphics cards."
+
+
+class Encoder:
+    """A small encoder at work, on `threads` of the processor; see WorkingEncoder."""
+
+    is_full = False
 
     def __init__(self, name: str, layers: Layers, threads: int = 1) -> None:
         self.name, self.multiple, self.pools, self.cost = name, layers.downscale, layers.pools, cost_of(layers)

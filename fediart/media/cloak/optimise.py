@@ -12,7 +12,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fediart.media.cloak.backend import Pixels
-from fediart.media.cloak.encoders import Encoder
+from fediart.media.cloak.encoders import WorkingEncoder
 from fediart.media.cloak.laying import bounded, unit
 from fediart.media.cloak.textures import Plane, enlarged
 
@@ -54,26 +54,44 @@ ENOUGH = 4
 OVERLAP = 32
 SMALLEST_VIEW = 256
 
+FULL_VIEWS = 512, 384
+"""Full encoders look at as many pixels as squares of these sides have, in turn: trainers show them no less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`steps` in all, and thousands of millions of multiplications that may be spent on them."""
+    """`steps` in all, and thousands of millions of multiplications that may be spent on them.
+
+    `full_looks` of full encoders, all together, are not counted in that: whoever has some lets pictures take their time.
+    """
 
     steps: int
     budget: float
+    full_looks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """One encoder looking once: at `scale` of the work size, its gradient counting `weight`."""
 
-    encoder: Encoder
+    encoder: WorkingEncoder
     scale: float
     weight: float
 
 
-def planned(encoders: Sequence[Encoder], height: int, width: int, plan: Plan) -> list[list[Look]]:
-    """What each step looks at. Deterministic: it reckons with multiplications, not with this machine's seconds."""
+def planned(encoders: Sequence[WorkingEncoder], height: int, width: int, plan: Plan) -> list[list[Look]]:
+    """What each step looks at. Deterministic: it reckons with multiplications, not with this machine's seconds.
+
+    Where full encoders are among them there are as many steps as these have looks.
+    """
+    full = [encoder for encoder in encoders if encoder.is_full]
+    if full:
+        others = replace(plan, steps=max(plan.steps, plan.full_looks))
+        beside = planned([encoder for encoder in encoders if not encoder.is_full], height, width, others)
+        beside += [[] for _ in range(others.steps - len(beside))]
+        return [[*those, one] for those, one in zip(beside, _full_looks(full, height, width, others.steps), strict=True)]
+    if not encoders:
+        return []
     pixels, long_side = height * width / 1e6, max(height, width)
 
     def coarse(fine: float) -> float:
@@ -107,6 +125,13 @@ def planned(encoders: Sequence[Encoder], height: int, width: int, plan: Plan) ->
         if looks:
             steps.append(looks)
     return steps
+
+
+def _full_looks(full: Sequence[WorkingEncoder], height: int, width: int, many: int) -> Iterator[Look]:
+    """One in each step: each encoder in turn at one scale, then each at the other."""
+    for turn in range(many):
+        side = FULL_VIEWS[turn // len(full) % len(FULL_VIEWS)]
+        yield Look(full[turn % len(full)], min(1.0, side / math.sqrt(height * width)), 1.0)
 
 
 class _View:
@@ -211,6 +236,8 @@ class _Looker:
         _, height, width = clean.shape
         total, weights = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
         side = TILE_LIGHT if encoder.cost <= LIGHT else TILE_HEAVY
+        if encoder.is_full:
+            side = max(height, width)
         for rows, columns in tiles_of(height, width, side, encoder.multiple):
             aims = self._aim(look, quality, still, rows, columns)
             worth = [0.0] * max(0, len(aims) - TAPS) + [TAP_WEIGHT] * (min(TAPS, len(aims)) - 1) + [1.0]

@@ -11,9 +11,10 @@ from pathlib import Path
 import structlog
 
 from fediart.errors import BadEncoder, NotFound
-from fediart.media.cloak.catalogue import CATALOGUE, Catalogue, Encoder
+from fediart.media.cloak.architectures import architecture_of
+from fediart.media.cloak.catalogue import CATALOGUE, Catalogue, Encoder, is_full
 from fediart.media.cloak.layers import layers_of
-from fediart.media.cloak.weights import read_bounded, weights_of
+from fediart.media.cloak.weights import FullFile, read_bounded, weights_of
 from fediart.media.disk import write_whole
 
 log = structlog.get_logger("fediart.cloak")
@@ -33,6 +34,7 @@ class HeldEncoder:
     size: int
     mirrors: str
     licence: str
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Shelf:
         self._looked: dict[Path, tuple[tuple[int, int], HeldEncoder | None]] = {}
 
     def survey(self) -> tuple[list[HeldEncoder], list[Impostor]]:
-        """What lies here, by name. Every file is hashed: a few milliseconds each."""
+        """What lies here, by name. Every file is hashed: a few milliseconds each, a second for a full encoder's."""
         held: list[HeldEncoder] = []
         others: list[Impostor] = []
         paths = self.folder.iterdir() if self.folder.is_dir() else []
@@ -97,8 +99,16 @@ class Shelf:
 
         With `wanted` it must be that encoder's file. So must one that bears the name of an encoder of the catalogue.
         """
-        data = read_bounded(source)
-        sha256 = hashlib.sha256(data).hexdigest()
+        full = FullFile(source) if is_full(source, wanted) else None
+        try:
+            return self._add(source, wanted, full)
+        finally:
+            if full is not None:
+                full.close()
+
+    def _add(self, source: Path, wanted: Encoder | None, full: FullFile | None) -> HeldEncoder:
+        data = read_bounded(source) if full is None else b""
+        sha256 = hashlib.sha256(data).hexdigest() if full is None else full.sha256()
         meant = wanted or self.catalogue.get(source.stem.removesuffix("_encoder"))
         if meant is not None and sha256 != meant.sha256:
             what, advice = (
@@ -109,12 +119,18 @@ class Shelf:
                 f"version.{advice}",
                 detail=f"sha256 {sha256}, wanted {meant.sha256}",
             )
-        layers_of(weights_of(data))
         known = self._known(sha256)
         name = known.name if known is not None else sha256[:_HASHED]
-        path = self.folder / f"{name}{SUFFIXES[0] if data[:2] == b'PK' else SUFFIXES[1]}"
-        write_whole(path, data, mode=0o600)
-        return self._described(name, path, sha256, len(data))
+        if full is None:
+            layers_of(weights_of(data))
+            path = self.folder / f"{name}{SUFFIXES[0] if data[:2] == b'PK' else SUFFIXES[1]}"
+            write_whole(path, data, mode=0o600)
+            return self._described(name, path, sha256, len(data))
+        if architecture_of(full.shapes) is None:
+            raise BadEncoder(f"{source.name} is no full encoder that is known here (Stable Diffusion, SDXL, FLUX.2, Qwen-Image).")
+        path = self.folder / f"{name}{SUFFIXES[1]}"
+        write_whole(path, source, mode=0o600)
+        return self._described(name, path, sha256, full.size, is_full=True)
 
     def remove(self, name: str) -> None:
         """Take an encoder's file away, whatever is in it. Raises NotFound."""
@@ -168,24 +184,37 @@ class Shelf:
     def _held(self, path: Path) -> HeldEncoder | None:
         """None when the file is not what its name says."""
         try:
-            data = read_bounded(path)
+            large = is_full(path, self.catalogue.get(path.stem))
+            sha256, size = _told_apart(path, large=large)
         except BadEncoder:
             return None
-        sha256 = hashlib.sha256(data).hexdigest()
         if path.stem in self.catalogue:
             is_itself = self.catalogue[path.stem].sha256 == sha256
         else:
             is_itself = path.stem == sha256[:_HASHED]
-        return self._described(path.stem, path, sha256, len(data)) if is_itself else None
+        return self._described(path.stem, path, sha256, size, is_full=large) if is_itself else None
 
-    def _described(self, name: str, path: Path, sha256: str, size: int) -> HeldEncoder:
+    def _described(self, name: str, path: Path, sha256: str, size: int, *, is_full: bool = False) -> HeldEncoder:
         known = self.catalogue.get(name)
-        return HeldEncoder(name, path, sha256, size, known.mirrors if known else "", known.licence if known else "")
+        mirrors, licence = (known.mirrors, known.licence) if known else ("", "")
+        return HeldEncoder(name, path, sha256, size, mirrors, licence, is_full)
 
     def _how_to_get(self, name: str) -> str:
         if name in self.catalogue:
             return f"fediart cloak encoders fetch {name} fetches it; without internet, fediart cloak encoders add FILE."
         return "fediart cloak encoders add FILE puts a file on the shelf."
+
+
+def _told_apart(path: Path, *, large: bool) -> tuple[str, int]:
+    """(sha256, size) of an encoder's file. Raises BadEncoder."""
+    if not large:
+        data = read_bounded(path)
+        return hashlib.sha256(data).hexdigest(), len(data)
+    file = FullFile(path)
+    try:
+        return file.sha256(), file.size
+    finally:
+        file.close()
 
 
 _IS_ANOTHER = "its file is not the one that its name says. Remove it, and fetch or add it again."

@@ -13,13 +13,13 @@ from PIL import Image
 from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
-from fediart.media.cloak.encoders import Encoder, failed
+from fediart.media.cloak.encoders import WorkingEncoder, failed, load_encoder
 from fediart.media.cloak.laying import Watch, lay_all, luma, reported, source, strength_named, unit, work_size
 from fediart.media.cloak.optimise import Look, Plan, away_from, compressed, planned, steps_done
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
 
-PLANS = {"light": Plan(10, 300), "standard": Plan(10, 300), "strong": Plan(12, 1300)}
+PLANS = {"light": Plan(10, 300, 10), "standard": Plan(10, 300, 16), "strong": Plan(12, 1300, 30)}
 SEEN_SIDE = 384
 """Long side at which a trainer is supposed to see the picture, for the record."""
 
@@ -54,12 +54,12 @@ class SteeredCloak:
         return made, replace(reported(self, order, laid, watch, shifts), resumed=resumed)
 
 
-def _readable(order: CloakOrder) -> list[Encoder]:
+def _readable(order: CloakOrder) -> list[WorkingEncoder]:
     """By name: in which order somebody wrote them down must not change a picture. Raises EncoderFailed."""
-    found = []
+    found = list[WorkingEncoder]()
     for name, path in sorted(order.encoders):
         try:
-            found.append(Encoder.load(name, path, order.threads))
+            found.append(load_encoder(name, path, order.threads))
         except BadEncoder as problem:
             raise failed(name, problem.message) from None
     return found
@@ -81,7 +81,7 @@ def _saved_at(order: CloakOrder, rgb: Pixels, steps: Sequence[Sequence[Look]]) -
     return order.scratch / f"direction-{of.hexdigest()[:16]}.npz"
 
 
-def shifts_of(encoder: Encoder, plain: Pixels, cloaked: Pixels) -> dict[str, float]:
+def shifts_of(encoder: WorkingEncoder, plain: Pixels, cloaked: Pixels) -> dict[str, float]:
     """How far the encoder's reading moved, d = |E(x') - E(x)| / |E(x)|: at SEEN_SIDE after JPEG 75, and at half of it."""
     out = {}
     for name, side, quality in (("jpeg", SEEN_SIDE, 75), ("half", SEEN_SIDE // 2, None)):

@@ -3,6 +3,9 @@
 A `.pth` file is a zip with a pickle. Python's unpickler is not used: what a pickle of tensors is made of is read here, word
 by word, and none of its words calls anything. Torch leaves its entries uncompressed, and so must every file: what is read
 is never larger than the file. `.safetensors` is read too. What the tensors mean is told by `layers`.
+
+Full encoders have files of hundreds of megabytes, `.safetensors` only: of those (`FullFile`) the header is read, and then the
+tensors that are wanted, one by one.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ F = NDArray[np.float32]
 
 MAX_BYTES = 64 << 20
 """Of a file: also the cap on what is fetched."""
+MAX_FULL_BYTES = 512 << 20
+"""Of a full encoder's file."""
 _MAX_HEAD = 1 << 20
 """Of what describes the tensors: the pickle, the header, the zip's directory. That of a real encoder has 10 kB."""
 _MAX_ENTRIES = 2_048
@@ -36,6 +41,14 @@ _MAX_VALUES = MAX_BYTES // 2
 
 HASH_NAME = re.compile(r"[0-9a-f]{12}")
 """What an encoder is named that no catalogue knows: the first digits of its file's hash."""
+
+
+def is_full_file(path: Path) -> bool:
+    """Too large for a small encoder, so it can only be a full one. What cannot be looked at is not."""
+    try:
+        return path.stat().st_size > MAX_BYTES
+    except OSError:
+        return False
 
 
 def read_weights(path: Path, sha256: str | None = None) -> dict[str, F]:
@@ -124,16 +137,21 @@ class _Place(msgspec.Struct, frozen=True):
 _DTYPES = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
 
+def _places(header: bytes) -> dict[str, _Place]:
+    """What a header says. Raises BadEncoder."""
+    try:
+        entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+        entries.pop("__metadata__", None)
+        return {name: msgspec.json.decode(raw, type=_Place) for name, raw in entries.items()}
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise BadEncoder("The header of this .safetensors file cannot be read.") from None
+
+
 def _from_safetensors(data: bytes) -> dict[str, F]:
     (size,) = struct.unpack_from("<Q", data)
     if size > min(_MAX_HEAD, len(data) - 8):
         raise BadEncoder("This .safetensors file is not whole.")
-    try:
-        entries = msgspec.json.decode(data[8 : 8 + size], type=dict[str, msgspec.Raw])
-        entries.pop("__metadata__", None)
-        places = {name: msgspec.json.decode(raw, type=_Place) for name, raw in entries.items()}
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadEncoder("The header of this .safetensors file cannot be read.") from None
+    places = _places(data[8 : 8 + size])
     _check_total([_count(place.shape) for place in places.values()])
     body = memoryview(data)[8 + size :]
     found = {}
@@ -146,6 +164,70 @@ def _from_safetensors(data: bytes) -> dict[str, F]:
             raise BadEncoder("This .safetensors file is not whole.")
         found[_checked_name(name)] = _tensor(name, body[start:end], kind, tuple(place.shape))
     return found
+
+
+class FullFile:
+    """An opened `.safetensors` file of a full encoder. Only what is asked for comes into memory.
+
+    It stays the same file when another is put in its place. Raises BadEncoder when it cannot be one, or is not whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        try:
+            self._file = path.open("rb")
+        except OSError as problem:
+            raise BadEncoder(f"{path.name} cannot be read: {problem.strerror}.") from None
+        try:
+            self._places = self._read_places()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_places(self) -> dict[str, _Place]:
+        self.size = self._file.seek(0, 2)
+        if self.size > MAX_FULL_BYTES:
+            raise BadEncoder(f"{self._name} is larger than {MAX_FULL_BYTES >> 20} MB: this is no encoder.")
+        self._file.seek(0)
+        start = self._file.read(9)
+        if start[8:] != b"{":
+            raise BadEncoder(f"{self._name} is too large for a small encoder, and of full ones only .safetensors are read.")
+        (header,) = struct.unpack_from("<Q", start)
+        if header > min(_MAX_HEAD, self.size - 8):
+            raise BadEncoder("This .safetensors file is not whole.")
+        self._file.seek(8)
+        places = _places(self._file.read(header))
+        self._begin = 8 + header
+        if len(places) > _MAX_TENSORS:
+            raise BadEncoder("This file holds more than any encoder does.")
+        return places
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of all its tensors, by name."""
+        return {name: tuple(place.shape) for name, place in self._places.items()}
+
+    def sha256(self) -> str:
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, "sha256").hexdigest()
+
+    def tensor(self, name: str) -> F:
+        """Raises BadEncoder."""
+        place = self._places[name]
+        kind, (start, end) = _DTYPES.get(place.dtype), place.data_offsets
+        if kind is None:
+            raise BadEncoder("This .safetensors file holds values of a kind that is not read here.")
+        count = _count(place.shape) * _WIDTHS[kind]
+        if not 0 <= start <= end <= self.size - self._begin or end - start != count:
+            raise BadEncoder("This .safetensors file is not whole.")
+        self._file.seek(self._begin + start)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise BadEncoder("This .safetensors file is not whole.")
+        return _tensor(_checked_name(name), memoryview(data), kind, tuple(place.shape))
+
+    def close(self) -> None:
+        self._file.close()
 
 
 # --------------------------------------------------------------------------------------------------------------- pth
