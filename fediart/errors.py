@@ -19,6 +19,7 @@ FediartError
 ├── BadEncoder               a file is not an encoder that a cloak can use, or not the one it should be
 └── RemoteError              something about another server
     ├── AddressRefused       the dialled address is not on the public internet
+    │   └── HostBlocked      the admin blocks that host
     ├── Unreachable          no answer (name, connection, TLS, time)
     ├── RefusedByRemote      an answer with an error status (`status`)
     ├── RemoteGone           the answer was 404 or 410
@@ -124,6 +125,10 @@ class RemoteError(FediartError):
 
 
 class AddressRefused(RemoteError):
+    pass
+
+
+class HostBlocked(AddressRefused):
     pass
 
 

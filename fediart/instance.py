@@ -28,6 +28,7 @@ from fediart.clock import Clock, system_clock
 from fediart.config import Config
 from fediart.domain.actors import Actor
 from fediart.domain.first_policy import first_policy
+from fediart.domain.moderation import HostRules
 from fediart.domain.policy import AiPolicy
 from fediart.domain.traffic import Traffic
 from fediart.errors import ConfigError, TooMany
@@ -42,7 +43,7 @@ from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.signers import Signers
-from fediart.storage import actors, copies, images, leases, policies, redos, settings
+from fediart.storage import actors, copies, host_rules, images, leases, policies, redos, settings
 from fediart.storage.agents import FILE as AGENTS_FILE
 from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
@@ -166,6 +167,15 @@ class Instance:
         """What it takes to bring actors and works of other servers home."""
         return Seeker(self.storage, self.client, self.identifiers, self.sign_as_instance, self.clock, self.wake, self.signers)
 
+    @property
+    def host_rules(self) -> HostRules:
+        """The rules for other servers that hold. Whoever changes them puts them here."""
+        return self.client.host_rules
+
+    @host_rules.setter
+    def host_rules(self, rules: HostRules) -> None:
+        self.client.host_rules = rules
+
     def derived_key(self, purpose: str) -> bytes:
         """A key for one purpose, from the session key."""
         return hmac.new(self.session_key, purpose.encode(), hashlib.sha256).digest()
@@ -249,6 +259,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             allow_http=config.federation.allow_http,
             user_agent=f"fediart/{__version__} (+{config.base_url})",
         )
+        client.host_rules = await storage.read(host_rules.all_rules)
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
         policy = await _policy(storage, config, clock())
         if policy.reserve.c2pa and not is_installed():

@@ -55,6 +55,22 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("GET", "/api/v1/accounts/{id}/statuses"): None,
     ("POST", "/api/v1/accounts/{id}/follow"): "write:follows",
     ("POST", "/api/v1/accounts/{id}/unfollow"): "write:follows",
+    ("POST", "/api/v1/accounts/{id}/remove_from_followers"): "write:follows",
+    ("POST", "/api/v1/accounts/{id}/block"): "write:blocks",
+    ("POST", "/api/v1/accounts/{id}/unblock"): "write:blocks",
+    ("POST", "/api/v1/accounts/{id}/mute"): "write:mutes",
+    ("POST", "/api/v1/accounts/{id}/unmute"): "write:mutes",
+    ("GET", "/api/v1/blocks"): "read:blocks",
+    ("GET", "/api/v1/mutes"): "read:mutes",
+    ("GET", "/api/v1/domain_blocks"): "read:blocks",
+    ("POST", "/api/v1/domain_blocks"): "write:blocks",
+    ("DELETE", "/api/v1/domain_blocks"): "write:blocks",
+    ("POST", "/api/v1/reports"): "write:reports",
+    ("GET", "/api/v2/filters"): "read:filters",
+    ("POST", "/api/v2/filters"): "write:filters",
+    ("GET", "/api/v2/filters/{id}"): "read:filters",
+    ("PUT", "/api/v2/filters/{id}"): "write:filters",
+    ("DELETE", "/api/v2/filters/{id}"): "write:filters",
     ("GET", "/api/v1/follow_requests"): "read:follows",
     ("POST", "/api/v1/follow_requests/{id}/authorize"): "write:follows",
     ("POST", "/api/v1/follow_requests/{id}/reject"): "write:follows",
@@ -79,7 +95,7 @@ NEEDS: dict[tuple[str, str], str | None] = {
 }
 """What Mastodon's documentation asks of a token, for every route of ours. None: open to all."""
 
-ALSO = {"write:follows": {"write", "follow"}, "read:follows": {"read", "follow"}}
+ALSO = {f"{whole}:{part}": {whole, "follow"} for whole in ("read", "write") for part in ("blocks", "follows", "mutes")}
 """Scopes that cover another, besides its own first half."""
 
 

@@ -41,8 +41,11 @@ def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...],
 def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
         "serve", "setup", "demo", "account create", "account list", "account reset-password", "account token", "post",
+        "account role", "account suspend", "account limit", "account unsuspend",
+        "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
         "cloak copies", "cloak redo", "policy agents list", "policy agents load", "policy agents reset",
+        "policy show", "policy preset", "policy set", "policy history",
     }  # fmt: skip
 
 

@@ -707,6 +707,8 @@ ALLOWED = {
     ("storage/migrations/versions/0001_first.py", "sqlite_with_rowid"): "the same",
     ("storage/migrations/versions/0002_indexes.py", "sqlite_where"): "the same",
     ("storage/migrations/versions/0002_indexes.py", "postgresql_where"): "the same",
+    ("storage/migrations/versions/0008_safety.py", "sqlite_where"): "the same",
+    ("storage/migrations/versions/0008_safety.py", "postgresql_where"): "the same",
     ("cli/commands.py", "Database address, twice: artist's, follower's.  [default: SQLite]"): "words for people",
 }
 

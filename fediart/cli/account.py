@@ -10,11 +10,13 @@ import click
 from fediart.cli.settings import Chosen, read_settings
 from fediart.domain.actors import Account, Role
 from fediart.domain.declarations import Declaration
+from fediart.domain.moderation import Standing
 from fediart.domain.works import Visibility, WorkState
 from fediart.errors import Conflict, NotFound
 from fediart.instance import Instance, open_instance
 from fediart.observe import set_up_logs
-from fediart.storage import accounts, works
+from fediart.office.judge_actor import give_role, judge_actor
+from fediart.storage import accounts, actors, works
 from fediart.studio.add_image import add_image
 from fediart.studio.open_account import open_account, setup_token
 from fediart.studio.publish_work import Draft, publish_work, start_draft
@@ -68,6 +70,28 @@ async def token(chosen: Chosen, name: str, scopes: str) -> None:
     set_up_logs("warning", config.log.format)
     async with open_instance(config, chosen.data) as instance:
         click.echo(await grant_token(instance, name, scopes, "command line"))
+
+
+async def put_role(chosen: Chosen, name: str, role: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        await give_role(instance, name, Role(role), by=None)
+        click.echo(f"@{name.lower().removeprefix('@')} is {role} now.")
+
+
+async def judge(chosen: Chosen, name: str, standing: str, reason: str) -> None:
+    """`standing`: of `domain/moderation.Standing`. Somebody of elsewhere must be known here already."""
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        username, _, host = name.lower().removeprefix("@").partition("@")
+        host = "" if host in instance.identifiers.hosts else host
+        actor = await instance.storage.read(actors.actor_named, username, host)
+        if actor is None:
+            raise NotFound(f"Nobody called {name} is known here.")
+        await judge_actor(instance, actor.id, Standing(standing), by=None, reason=reason)
+        click.echo(f"{name}: {standing or 'as everybody else'} now.")
 
 
 async def publish(

@@ -13,6 +13,7 @@ from fediart import __version__
 from fediart.cli import ai_policy  # noqa: F401 - its commands join the group of the policy
 from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
+from fediart.cli.hosts import hosts
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
 from fediart.cli.reviews import reviews
@@ -39,6 +40,7 @@ def fediart() -> None:
 
 fediart.add_command(cloak)
 fediart.add_command(policy)
+fediart.add_command(hosts)
 cloak.add_command(copies)
 cloak.add_command(redo)
 fediart.add_command(reviews)
@@ -117,6 +119,49 @@ def account_reset_password(data: Path, config: Path | None, name: str, password:
     from fediart.cli.account import reset_password
 
     asyncio.run(reset_password(Chosen(data, config), name, password))
+
+
+@account.command("role")
+@_common
+@click.argument("name")
+@click.argument("role", type=click.Choice(["artist", "moderator", "admin", "owner"]))
+def account_role(data: Path, config: Path | None, name: str, role: str) -> None:
+    """Say what an account may do here. The last owner stays owner."""
+    from fediart.cli.account import put_role
+
+    asyncio.run(put_role(Chosen(data, config), name, role))
+
+
+@account.command("suspend")
+@_common
+@click.argument("name")
+@click.option("--reason", default="", help="Who it concerns can read it.")
+def account_suspend(data: Path, config: Path | None, name: str, reason: str) -> None:
+    """Hide an account and its works, sign it out, let it publish nothing. NAME may be of elsewhere: @somebody@art.example."""
+    from fediart.cli.account import judge
+
+    asyncio.run(judge(Chosen(data, config), name, "suspended", reason))
+
+
+@account.command("limit")
+@_common
+@click.argument("name")
+@click.option("--reason", default="", help="For the record.")
+def account_limit(data: Path, config: Path | None, name: str, reason: str) -> None:
+    """Show an account's works to its followers only."""
+    from fediart.cli.account import judge
+
+    asyncio.run(judge(Chosen(data, config), name, "limited", reason))
+
+
+@account.command("unsuspend")
+@_common
+@click.argument("name")
+def account_unsuspend(data: Path, config: Path | None, name: str) -> None:
+    """Take back a suspend or a limit. Follows that ended do not come back."""
+    from fediart.cli.account import judge
+
+    asyncio.run(judge(Chosen(data, config), name, "", ""))
 
 
 @account.command("token")

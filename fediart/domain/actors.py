@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fediart.domain.moderation import Standing
+
 USERNAME = re.compile(r"[a-z0-9_]{1,30}")
 """What every server we read accepts (Pixelfed and Misskey are the narrowest)."""
 
@@ -60,6 +62,11 @@ class Actor:
     gone: bool
     created_at: int
     fetched_at: int
+    standing: Standing = Standing.GOOD
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.standing == Standing.SUSPENDED
 
     @property
     def is_local(self) -> bool:
@@ -91,6 +98,10 @@ class Account:
     """May other servers be told that a picture is cloaked?"""
     ai_view: str = ""
     """How AI-made posts of others are shown to this person: '' as the policy says, else a stricter action."""
+    reply_policy: str = ""
+    """Who may answer works that are published from now on; '': everyone."""
+    suspended_at: int | None = None
+    suspended_reason: str = ""
 
 
 def username_problem(username: str) -> str | None:

@@ -33,3 +33,7 @@ class Relationship:
     requested_by: bool
     followed_by: bool
     showing_boosts: bool
+    blocking: bool = False
+    muting: bool = False
+    muting_notifications: bool = False
+    host_muted: bool = False

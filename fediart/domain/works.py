@@ -9,6 +9,7 @@ from fediart.domain.actors import Actor
 from fediart.domain.choices import Choices
 from fediart.domain.declarations import Declaration
 from fediart.domain.images import ShownImage
+from fediart.domain.moderation import FilterHit
 from fediart.domain.policy import PostVerdict, RemoteAction
 from fediart.domain.showing import AI_LABELS, AiLabel, Showing, ai_label
 
@@ -27,6 +28,14 @@ class Visibility(StrEnum):
     def is_open(self) -> bool:
         """May anybody see it who has the address?"""
         return self in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
+class ReplyPolicy(StrEnum):
+    """Who may answer a work. Whoever the work names may, whatever it says."""
+
+    EVERYONE = "everyone"
+    FOLLOWERS = "followers"
+    NOBODY = "nobody"
 
 
 class WorkState(StrEnum):
@@ -87,6 +96,7 @@ class Work:
     verdict_rule: str = ""
     verdict_label: str = ""
     moderated: str | None = None
+    reply_policy: str = ""
 
     @property
     def says(self) -> str:
@@ -160,6 +170,8 @@ class ShownWork:
     deliveries: tuple[int, int, int] | None = None
     """(planned, delivered, failed), only for its own artist."""
     showing: Showing = Showing.PLAIN
+    filtered: tuple[FilterHit, ...] = ()
+    """Which filters of the viewer's it fits: it is said so, and not shown at once."""
 
     @property
     def is_collapsed(self) -> bool:

@@ -24,8 +24,10 @@ from fediart.domain.actors import Actor
 from fediart.errors import AddressRefused, BadAnswer, FediartError, ParseError, RefusedByRemote, RemoteError, Unavailable
 from fediart.inbox.handlers.announce import handle_announce
 from fediart.inbox.handlers.answer import handle_accept, handle_reject
+from fediart.inbox.handlers.block import handle_block
 from fediart.inbox.handlers.create import handle_create
 from fediart.inbox.handlers.delete import handle_delete
+from fediart.inbox.handlers.flag import handle_flag
 from fediart.inbox.handlers.follow import handle_follow
 from fediart.inbox.handlers.keep_note import read_embedded
 from fediart.inbox.handlers.like import handle_like
@@ -56,8 +58,10 @@ class Handler:
 HANDLERS: dict[str, Handler] = {
     "Accept": Handler(handle_accept),
     "Announce": Handler(handle_announce),
+    "Block": Handler(handle_block),
     "Create": Handler(handle_create, read_embedded),
     "Delete": Handler(handle_delete),
+    "Flag": Handler(handle_flag),
     "Follow": Handler(handle_follow),
     "Like": Handler(handle_like),
     "EmojiReact": Handler(handle_like),
@@ -127,7 +131,7 @@ class Handling:
         stopped: _Stopped | None = None
         ended: list[int] = []
         for arrival in arrivals:
-            if sender is not None and not sender.is_local and arrival.activity is not None:
+            if sender is not None and arrival.activity is not None and _is_heard(sender, arrival.activity):
                 try:
                     with undone_on_error(db):
                         handler = HANDLERS[arrival.activity.type]
@@ -192,6 +196,14 @@ class Handling:
         names = [name for outcome in outcomes for name in outcome.discard]
         if names:
             await asyncio.to_thread(self._instance.files.discard_all, names)
+
+
+_ALSO_OF_SUSPENDED = frozenset({"Delete", "Undo", "Block", "Reject"})
+"""What takes back is done also for whom this server does not want to hear."""
+
+
+def _is_heard(sender: Actor, activity: ParsedActivity) -> bool:
+    return not sender.is_local and (not sender.is_suspended or activity.type in _ALSO_OF_SUSPENDED)
 
 
 def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.parsers.activity import parse_activity
 from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
 from fediart.activitypub.signatures.verify import Refused
@@ -46,6 +46,9 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         activity = parse_activity(load_document(body))
     except ParseError as problem:
         return Receipt(problem.status, problem.message)
+    if instance.host_rules.blocks(host_of(activity.actor)):
+        log.info("inbox.blocked_host", actor=activity.actor[:200], kind=activity.type)
+        return Receipt(403, "This server does not speak with yours.")
     if await _is_about_a_stranger(instance, activity):
         return ACCEPTED
     signer = await signer_of(instance, method=method, target=target, headers=headers, body=body)

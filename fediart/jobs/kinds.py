@@ -11,9 +11,12 @@ from typing import Any
 
 from fediart.instance import Instance
 from fediart.office.adopt_policy import REJUDGE
+from fediart.office.lapse import lapse
+from fediart.office.limit_host import HOST_RULES, apply_host_rules
 from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
 from fediart.outbox.restate import RESTATE, RESTATE_WORK, restate_one, restate_step
 from fediart.outbox.restate import give_up_step as give_up_step_of_run
+from fediart.studio.block_actor import LAPSE
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.copy_image import give_up_copy, make_copy
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
@@ -67,6 +70,8 @@ KINDS: dict[str, Kind] = {
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
+    LAPSE: Kind(lapse, 1, 1, 60_000, 4, _nothing),
+    HOST_RULES: Kind(apply_host_rules, 1, 1, 60_000, 12, _nothing),
     REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
     RESTATE: Kind(_restate(restate_step), 1, 1, 60_000, 4, _restate(give_up_step_of_run), after=("release",)),
     RESTATE_WORK: Kind(_restate_work, 1, 1, 60_000, 4, _nothing, after=("release",)),

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from fediart.domain.reviews import PROOF_MS
 from fediart.instance import Instance, sweep_unfinished
+from fediart.office.lapse import lapse
 from fediart.office.sweep_files import sweep_files
 from fediart.storage import accounts, arrivals, copies, files, reviews, timelines, works
 from fediart.timeline.place import KEEP
@@ -23,6 +24,7 @@ ARRIVALS_MS = 30 * 24 * 3600 * 1000
 
 
 async def prune(instance: Instance) -> None:
+    await lapse(instance, {})
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
     for key in await instance.storage.write(copies.forget_copies, instance.clock()):
         await asyncio.to_thread(instance.vault.discard, key)

@@ -18,7 +18,7 @@ from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
 from fediart.outbox.rights import policy_now
-from fediart.storage import actors, deliveries, follows, shown, works
+from fediart.storage import actors, blocks, deliveries, follows, shown, works
 
 
 def say(
@@ -37,13 +37,16 @@ def say(
 
 
 def audience_of(db: Connection, actor: Actor, to: list[str], cc: list[str]) -> list[str]:
-    """The remote inboxes that a document with these addresses must reach."""
+    """The remote inboxes that a document with these addresses must reach. None for those with whom one blocks the other."""
     inboxes: dict[str, None] = {}
     everyone = [*to, *cc]
     if actor.followers_uri in everyone or AS_PUBLIC in everyone:
         inboxes.update(dict.fromkeys(follows.inboxes_of_followers(db, actor.id)))
+    apart = blocks.apart_from(db, actor.id)
     for named in actors.actors_by_uri(db, everyone).values():
-        if not named.is_local and not named.gone and (named.shared_inbox or named.inbox) not in inboxes:
+        if named.is_local or named.gone or named.is_suspended or named.id in apart:
+            continue
+        if (named.shared_inbox or named.inbox) not in inboxes:
             inboxes[named.inbox] = None
     return list(inboxes)
 

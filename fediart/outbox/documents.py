@@ -11,7 +11,7 @@ from fediart.domain.declarations import LABELS
 from fediart.domain.images import ShownImage
 from fediart.domain.policy import AiPolicy
 from fediart.domain.terms import terms_of_artist, terms_of_work
-from fediart.domain.works import ShownActor, ShownWork
+from fediart.domain.works import ReplyPolicy, ShownActor, ShownWork
 from fediart.outbox.rights import rights_to_say
 
 FEDERATED_IMAGES = 4
@@ -76,8 +76,20 @@ def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: l
             boosts=work.boosts,
             rights=rights_to_say(ids, policy, terms, shown.author.actor, work.published_at),
             label=(label, LABELS[label]) if label is not None else None,
+            may_reply=_may_reply(ids, shown),
         ),
     )
+
+
+def _may_reply(ids: Identifiers, shown: ShownWork) -> tuple[str, ...]:
+    username = shown.author.actor.username
+    named = tuple(mention.uri for mention in shown.mentions)
+    match shown.work.reply_policy:
+        case ReplyPolicy.FOLLOWERS:
+            return (ids.actor_uri(username), ids.followers(username), *named)
+        case ReplyPolicy.NOBODY:
+            return (ids.actor_uri(username), *named)
+    return ()
 
 
 def _attachments(ids: Identifiers, shown: ShownWork, *, tells_cloaks: bool) -> list[ImageToBuild]:

@@ -1,7 +1,8 @@
-"""This server speaks of follows, likes and boosts. Acts: what they store is sent later."""
+"""This server speaks of follows, blocks, reports, likes and boosts. Acts: what they store is sent later."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,6 +10,8 @@ from sqlalchemy import Connection
 from fediart.activitypub.builders.activities import (
     build_accept,
     build_announce,
+    build_block,
+    build_flag,
     build_follow,
     build_like,
     build_reject,
@@ -39,6 +42,23 @@ def answer_follow(
     build = build_accept if accept else build_reject
     document = build(ids.activity_uri(new_id(now)), actor.uri, follow)
     say(db, document, actor_id=actor.id, inboxes=[follower.inbox], now=now)
+
+
+def tell_block(db: Connection, actor: Actor, target: Actor, uri: str, now: int) -> None:
+    say(db, build_block(uri, actor.uri, target.uri), actor_id=actor.id, inboxes=[target.inbox], now=now)
+
+
+def tell_unblock(db: Connection, actor: Actor, target: Actor, uri: str, now: int) -> None:
+    undone = build_block(uri, actor.uri, target.uri)
+    say(db, build_undo(f"{uri}/undo/{now}", actor.uri, undone), actor_id=actor.id, inboxes=[target.inbox], now=now)
+
+
+def tell_flag(
+    db: Connection, ids: Identifiers, instance: Actor, target: Actor, works: Sequence[str], words: str, now: int
+) -> None:
+    """A report goes to the server of who is reported."""
+    document = build_flag(ids.activity_uri(new_id(now)), instance.uri, [target.uri, *works], words)
+    say(db, document, actor_id=instance.id, inboxes=[target.shared_inbox or target.inbox], now=now)
 
 
 def tell_like(db: Connection, actor: Actor, work: Work, author: Actor, uri: str, now: int) -> None:

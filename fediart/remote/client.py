@@ -20,7 +20,9 @@ import structlog
 import yarl
 from httpx_aiohttp import AiohttpTransport
 
-from fediart.errors import AddressRefused, BadAnswer, Unreachable
+from fediart.activitypub.identifiers import host_of
+from fediart.domain.moderation import NO_RULES
+from fediart.errors import AddressRefused, BadAnswer, HostBlocked, Unreachable
 from fediart.remote.guard import DialRefused, Guard, check_url
 
 log = structlog.get_logger("fediart.remote")
@@ -57,6 +59,8 @@ class RemoteClient:
         self._client = client
         self._signing = ThreadPoolExecutor(2, thread_name_prefix="fediart-sign")
         self.allow_http = allow_http
+        self.host_rules = NO_RULES
+        """A host that they block is never asked, also not where another one sends us there."""
 
     async def sign(self, signer: Signer, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """An RSA signature takes about a millisecond: not on the event loop."""
@@ -106,6 +110,8 @@ class RemoteClient:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
     ) -> AsyncIterator[httpx.Response]:
         check_url(url, allow_http=self.allow_http)
+        if self.host_rules.blocks(host_of(url)):
+            raise HostBlocked(f"This server does not speak with {host_of(url)}.", detail=url[:200])
         try:
             async with asyncio.timeout(total_seconds):
                 # Identity only: a small compressed body can unpack to gigabytes before any of our counters sees it.

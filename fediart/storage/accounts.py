@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from fediart.domain.actors import Account, Role
 from fediart.storage.tables import accounts, actors, grants, sessions
@@ -75,6 +75,43 @@ def moderator_ids(db: Connection) -> set[int]:
 
 def insert_account(db: Connection, account: Account) -> None:
     db.execute(insert(accounts).values(**{name: getattr(account, name) for name in Account.__dataclass_fields__}))
+
+
+def put_role(db: Connection, account_id: int, role: Role) -> None:
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(role=role))
+
+
+def count_owners(db: Connection) -> int:
+    """Those who can sign in and act."""
+    query = select(func.count()).where(accounts.c.role == Role.OWNER, accounts.c.suspended_at.is_(None))
+    return db.execute(query).scalar_one()
+
+
+def listed_accounts(db: Connection, *, after: int | None = None, limit: int = 50) -> list[tuple[Account, str]]:
+    """(account, username), oldest first."""
+    joined = accounts.join(actors, accounts.c.actor_id == actors.c.id)
+    query = select(*_COLUMNS, actors.c.username).select_from(joined).order_by(accounts.c.id).limit(limit)
+    if after is not None:
+        query = query.where(accounts.c.id > after)
+    found = []
+    rows: list[Row[Any]] = list(db.execute(query))
+    for row in rows:
+        account = _account(row)
+        if account is not None:
+            found.append((account, row.username))
+    return found
+
+
+def put_suspension(db: Connection, account_id: int, at: int | None, reason: str) -> None:
+    """`at` None: it is over. When it begins, every session and every grant ends."""
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(suspended_at=at, suspended_reason=reason))
+    if at is not None:
+        db.execute(delete(sessions).where(sessions.c.account_id == account_id))
+        db.execute(delete(grants).where(grants.c.account_id == account_id))
+
+
+def put_reply_policy(db: Connection, account_id: int, policy: str) -> None:
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(reply_policy=policy))
 
 
 def put_password(db: Connection, account_id: int, password_hash: str, *, keep_session: str | None) -> None:

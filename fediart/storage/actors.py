@@ -12,13 +12,15 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from fediart.domain.actors import Actor
 from fediart.domain.choices import Choices
 from fediart.domain.licences import licensing_from
+from fediart.domain.moderation import Standing
 from fediart.domain.reservations import reservation_from
 from fediart.domain.works import ShownActor, Visibility, WorkState
+from fediart.storage import host_rules
 from fediart.storage import images as image_rows
 from fediart.storage.tables import accounts, actors, follows, works
 
 PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
-_FIELDS = tuple(Actor.__dataclass_fields__).index("fields")
+_FIELDS, _STANDING = (tuple(Actor.__dataclass_fields__).index(name) for name in ("fields", "standing"))
 _BY_IDS = select(*PUBLIC_COLUMNS).where(actors.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -27,6 +29,7 @@ def actor_of(row: Row[Any]) -> Actor:
     values = list(row)
     written = values[_FIELDS]
     values[_FIELDS] = tuple((name, value) for name, value in json.loads(written)) if written != "[]" else ()
+    values[_STANDING] = Standing(values[_STANDING])
     return Actor(*values)
 
 
@@ -87,7 +90,8 @@ def save_remote_actor(db: Connection, new_id: int, values: dict[str, Any]) -> Ac
         # The host gave the name to somebody else: the older one keeps its works, not the name.
         db.execute(update(actors).where(actors.c.id == holder).values(username=f"{values['username']}#{holder}", gone=True))
     if row is None:
-        db.execute(insert(actors).values(id=new_id, created_at=values["fetched_at"], **values))
+        standing = host_rules.standing_of(db, values["host"])
+        db.execute(insert(actors).values(id=new_id, created_at=values["fetched_at"], standing=standing, **values))
     elif row.host != "":
         db.execute(update(actors).where(actors.c.id == row.id).values(**values, gone=False))
     found = actor_by_uri(db, values["uri"])

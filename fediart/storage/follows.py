@@ -8,9 +8,10 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, text, upda
 
 from fediart.domain.follows import Follow, FollowState, Relationship
 from fediart.domain.listed import Listed, listed
+from fediart.domain.moderation import Standing
 from fediart.domain.works import ShownActor
 from fediart.storage.actors import shown_actors
-from fediart.storage.tables import actors, follows
+from fediart.storage.tables import actors, blocks, follows, host_mutes, mutes
 
 _COLUMNS = tuple(follows.c[name] for name in Follow.__dataclass_fields__)
 
@@ -68,6 +69,7 @@ def inboxes_of_followers(db: Connection, actor_id: int) -> list[str]:
         select(inbox)
         .select_from(joined)
         .where(follows.c.followee_id == actor_id, follows.c.state == "accepted", actors.c.host != "", ~actors.c.gone)
+        .where(actors.c.standing != Standing.SUSPENDED)
         .distinct()
     )
     return list(db.execute(query).scalars())
@@ -82,6 +84,14 @@ def relationships(db: Connection, actor_id: int, ids: Sequence[int]) -> list[Rel
         row.follower_id: row.state
         for row in db.execute(select(*_COLUMNS).where(follows.c.followee_id == actor_id, follows.c.follower_id.in_(ids)))
     }
+    blocked = set(
+        db.execute(select(blocks.c.target_id).where(blocks.c.actor_id == actor_id, blocks.c.target_id.in_(ids))).scalars()
+    )
+    of_mutes = select(mutes.c.target_id, mutes.c.notifications).where(mutes.c.actor_id == actor_id, mutes.c.target_id.in_(ids))
+    muted = {row[0]: row[1] for row in db.execute(of_mutes)}
+    of_hosts = actors.join(host_mutes, host_mutes.c.host == actors.c.host)
+    by_host = select(actors.c.id).select_from(of_hosts).where(host_mutes.c.actor_id == actor_id, actors.c.id.in_(ids))
+    host_muted = set(db.execute(by_host).scalars())
     return [
         Relationship(
             actor_id=id_,
@@ -90,6 +100,10 @@ def relationships(db: Connection, actor_id: int, ids: Sequence[int]) -> list[Rel
             requested_by=theirs.get(id_) == "requested",
             followed_by=theirs.get(id_) == "accepted",
             showing_boosts=id_ in mine and bool(mine[id_].show_boosts),
+            blocking=id_ in blocked,
+            muting=id_ in muted,
+            muting_notifications=bool(muted.get(id_, False)),
+            host_muted=id_ in host_muted,
         )
         for id_ in ids
     ]
@@ -158,3 +172,9 @@ def uris(db: Connection, actor_id: int, *, followers: bool, after: int | None, l
 def follow_of_uri(db: Connection, uri: str) -> Follow | None:
     row = db.execute(select(*_COLUMNS).where(follows.c.uri == uri)).first()
     return Follow(row[0], row[1], row[2], row[3], FollowState(row[4]), row[5]) if row else None
+
+
+def pairs_of(db: Connection, actor_id: int) -> list[tuple[int, int]]:
+    """(follower, followee) of every follow and request of this actor's, either way."""
+    mine = or_(follows.c.follower_id == actor_id, follows.c.followee_id == actor_id)
+    return [(row[0], row[1]) for row in db.execute(select(follows.c.follower_id, follows.c.followee_id).where(mine))]

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, update
 
 from fediart.domain.listed import Listed, listed
+from fediart.domain.moderation import Place
 from fediart.domain.notifications import NotificationKind, ShownNotification
 from fediart.storage.actors import shown_actors
 from fediart.storage.shown import works_shown
-from fediart.storage.tables import accounts, notifications
+from fediart.storage.tables import accounts, actors, notifications
+from fediart.storage.visible import heard_by_bound
+
+# Asked with every page and every arrival, so put together once.
+_HEARD = select(actors.c.id).where(actors.c.id == bindparam("sender", type_=BigInteger), heard_by_bound(actors.c.id))
+_NOTICES = select(notifications).where(
+    notifications.c.actor_id == bindparam("viewer", type_=BigInteger), heard_by_bound(notifications.c.from_actor_id)
+)
+_UNSEEN = select(func.count()).where(
+    notifications.c.actor_id == bindparam("viewer", type_=BigInteger),
+    ~notifications.c.seen,
+    heard_by_bound(notifications.c.from_actor_id),
+)
 
 
 def notify(db: Connection, *, id_: int, actor_id: int, kind: NotificationKind, from_actor_id: int, work_id: int | None) -> None:
-    """Tell a local actor something, once; nobody is told of their own doing."""
+    """Tell a local actor something, once; nobody is told of their own doing, nor of whom they do not want to hear."""
     if actor_id == from_actor_id:
         return
     if db.execute(select(accounts.c.id).where(accounts.c.actor_id == actor_id)).first() is None:
+        return
+    if db.execute(_HEARD, {"sender": from_actor_id, "viewer": actor_id}).first() is None:
         return
     same = select(notifications.c.id).where(
         notifications.c.actor_id == actor_id,
@@ -44,13 +59,16 @@ def notifications_of(
     db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 20, without: Collection[NotificationKind] = ()
 ) -> Listed[ShownNotification]:
     """Newest first. One about a work that is gone (or not for these eyes any more) is left out."""
-    query = select(notifications).where(notifications.c.actor_id == actor_id, notifications.c.kind.not_in(without))
+    query = _NOTICES.where(notifications.c.kind.not_in(without)) if without else _NOTICES
     if max_id is not None:
         query = query.where(notifications.c.id < max_id)
     limit = max(1, min(limit, 80))
-    rows = list(db.execute(query.order_by(notifications.c.id.desc()).limit(limit)))
+    rows = list(db.execute(query.order_by(notifications.c.id.desc()).limit(limit), {"viewer": actor_id}))
     people = shown_actors(db, [row.from_actor_id for row in rows])
-    shown = {work.work.id: work for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id)}
+    shown = {
+        work.work.id: work
+        for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id, place=Place.NOTIFICATIONS)
+    }
     told = [
         ShownNotification(row.id, NotificationKind(row.kind), people[row.from_actor_id], shown.get(row.work_id), row.seen)
         for row in rows
@@ -60,8 +78,7 @@ def notifications_of(
 
 
 def unseen_count(db: Connection, actor_id: int) -> int:
-    query = select(func.count()).where(notifications.c.actor_id == actor_id, ~notifications.c.seen)
-    return db.execute(query).scalar_one()
+    return db.execute(_UNSEEN, {"viewer": actor_id}).scalar_one()
 
 
 def mark_seen(db: Connection, actor_id: int) -> None:

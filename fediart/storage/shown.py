@@ -8,10 +8,13 @@ from typing import Any
 from sqlalchemy import BigInteger, BindParameter, Connection, Row, bindparam, func, literal, select, union_all
 
 from fediart.domain.declarations import Declaration
+from fediart.domain.images import ShownImage
+from fediart.domain.moderation import Filter, FilterAction, FilterHit, Place, hits
 from fediart.domain.policy import RemoteAction
 from fediart.domain.showing import STRANGER, Looker, Showing, showing_of
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
+from fediart.storage.filters import filters_of
 from fediart.storage.images import images_of_works
 from fediart.storage.policies import following_softens
 from fediart.storage.tables import (
@@ -26,7 +29,16 @@ from fediart.storage.tables import (
     work_tags,
     works,
 )
-from fediart.storage.visible import visible_to, visible_to_bound
+from fediart.storage.visible import (
+    listed_for,
+    listed_for_bound,
+    not_blocked,
+    not_muted,
+    not_suspended,
+    visible_to,
+    visible_to_bound,
+)
+from fediart.text.sanitise import plain_text
 
 WORK_COLUMNS = tuple(works.c[name] for name in Work.__dataclass_fields__)
 
@@ -49,6 +61,8 @@ _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _WORKS = select(*WORK_COLUMNS).where(works.c.id.in_(_IDS))
 _SEEN = _WORKS.where(visible_to_bound())
 _SEEN_BY_STRANGERS = _WORKS.where(visible_to(None))
+_LISTED = _SEEN.where(listed_for_bound())
+_LISTED_FOR_STRANGERS = _SEEN_BY_STRANGERS.where(listed_for(None))
 _EMPTY = literal("")
 _NOBODY = 0
 _NO_ACTOR = literal(_NOBODY, BigInteger)
@@ -90,20 +104,24 @@ def works_shown(
     entries: Sequence[tuple[int, int, int | None]] | None = None,
     *,
     by_link: bool = False,
+    place: Place | None = None,
 ) -> list[ShownWork]:
     """Works in the order of `ids`; those the viewer may not see, or that are in none of their lists, are left out.
 
     `entries` gives (entry id, work id, booster id or None) where the list is a timeline; `ids` is then ignored.
     `by_link`: it is no list. What the policy shows to nobody is then shown with its pictures behind a click.
+    `place`: the list in which they stand. What the viewer muted or filters, and what is limited, is left out there too.
     """
-    lines = list(entries) if entries is not None else [(id_, id_, None) for id_ in ids]
+    lines: list[tuple[int, int, int | None]] = list(entries) if entries is not None else [(id_, id_, None) for id_ in ids]
     wanted = list({line[1] for line in lines})
     if not wanted:
         return []
-    rows = db.execute(_SEEN_BY_STRANGERS if viewer is None else _SEEN, {"ids": wanted, "viewer": viewer}).all()
+    rows = db.execute(_STATEMENTS[viewer is None, place in _LISTS], {"ids": wanted, "viewer": viewer}).all()
     found = {row[0]: work_from(row) for row in rows}
     showings = _showings(db, list(found.values()), viewer, by_link)
     found = {id_: work for id_, work in found.items() if showings.get(id_) != Showing.HIDE}
+    if viewer is not None and place in _LISTS:
+        lines = _without_hushed_boosters(db, lines, viewer)
     if not found:
         return []
     held = list(found)
@@ -121,6 +139,12 @@ def works_shown(
             marked.add((part, work_id))
     answered = [work.in_reply_to_id for work in found.values() if work.in_reply_to_id is not None]
     authors: dict[int | None, int] = {row[0]: row[1] for row in db.execute(_AUTHORS, {"ids": answered})} if answered else {}
+    held_filters = filters_of(db, viewer) if viewer is not None and place is not None else []
+    fitting = {
+        id_: _hits(held_filters, place, found[id_], pictures.get(id_, []), tags.get(id_, []))
+        for id_ in (held if held_filters else [])
+        if found[id_].actor_id != viewer
+    }
     told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
     return [
         ShownWork(
@@ -136,10 +160,47 @@ def works_shown(
             answers_actor_id=authors.get(found[work_id].in_reply_to_id),
             deliveries=told.get(work_id),
             showing=showings.get(work_id, Showing.PLAIN),
+            filtered=fitting.get(work_id, ()),
         )
         for entry_id, work_id, booster in lines
-        if work_id in found
+        if work_id in found and not any(hit.filter.action == FilterAction.HIDE for hit in fitting.get(work_id, ()))
     ]
+
+
+_LISTS = frozenset({Place.HOME, Place.PUBLIC, Place.THREAD})
+"""Where what is muted or limited is away. On the pages of who published it, it is not: one asked for it by name. Of
+notifications it is judged by who sent them."""
+
+_STATEMENTS = {
+    (True, False): _SEEN_BY_STRANGERS,
+    (False, False): _SEEN,
+    (True, True): _LISTED_FOR_STRANGERS,
+    (False, True): _LISTED,
+}
+"""By (is a stranger, is a list)."""
+
+
+def _without_hushed_boosters(
+    db: Connection, lines: list[tuple[int, int, int | None]], viewer: int
+) -> list[tuple[int, int, int | None]]:
+    """A boost by whom the viewer blocks or mutes, or who is suspended, shows nothing."""
+    boosters = {line[2] for line in lines if line[2]}
+    if not boosters:
+        return lines
+    me = literal(viewer, BigInteger)
+    heard = (not_blocked(me, actors.c.id), not_suspended(actors.c.id), not_muted(me, actors.c.id))
+    kept = set(db.execute(select(actors.c.id).where(actors.c.id.in_(boosters), *heard)).scalars())
+    return [line for line in lines if not line[2] or line[2] in kept]
+
+
+def _hits(
+    filters: Sequence[Filter], place: Place | None, work: Work, pictures: Sequence[ShownImage], tags: Sequence[str]
+) -> tuple[FilterHit, ...]:
+    """Its words are read as a person reads them: without markup, with the warning, the descriptions and the hashtags."""
+    if place is None:
+        return ()
+    parts = [work.warning, plain_text(work.content), *(shown.image.alt for shown in pictures), *(f"#{tag}" for tag in tags)]
+    return hits(filters, place, "\n".join(parts))
 
 
 def _showings(db: Connection, seen: Sequence[Work], viewer: int | None, by_link: bool) -> dict[int, Showing]:

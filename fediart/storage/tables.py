@@ -73,9 +73,20 @@ actors = Table(
     Column("gone", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", BigInteger, nullable=False),
     Column("fetched_at", BigInteger, nullable=False),
+    # What moderators let it be here (`domain/moderation.Standing`): the stricter of their word on it and of its host's rule.
+    Column("standing", String(16), nullable=False, server_default=""),
+    Column("own_standing", String(16), nullable=False, server_default=""),
     UniqueConstraint("host", "username"),
 )
 Index("ix_actors_public_key_id", actors.c.public_key_id)
+# Few, and asked for with every list of works.
+Index(
+    "ix_actors_standing",
+    actors.c.standing,
+    actors.c.id,
+    sqlite_where=text("standing <> ''"),
+    postgresql_where=text("standing <> ''"),
+)
 
 accounts = Table(
     "accounts",
@@ -97,6 +108,11 @@ accounts = Table(
     Column("tell_cloaked", Boolean, nullable=False, server_default=text("true")),
     # How AI-made posts of others are shown to this person, where stricter than the policy: '' or a RemoteAction.
     Column("ai_view", String(16), nullable=False, server_default=""),
+    # Who may answer this artist's new works (`domain/works.ReplyPolicy`); '': everyone.
+    Column("reply_policy", String(16), nullable=False, server_default=""),
+    # Set while a moderator keeps the account out; the reason is for its artist to read.
+    Column("suspended_at", BigInteger),
+    Column("suspended_reason", Text, nullable=False, server_default=""),
 )
 
 sessions = Table(
@@ -156,6 +172,8 @@ works = Table(
     Column("verdict_rule", String(16), nullable=False, server_default=""),
     Column("verdict_label", Text, nullable=False, server_default=""),
     Column("moderated", String(16)),
+    # Who may answer it (`domain/works.ReplyPolicy`); '': as its artist's account says when it is published, else everyone.
+    Column("reply_policy", String(16), nullable=False, server_default=""),
 )
 Index("ix_works_actor_id_id", works.c.actor_id, works.c.id)
 Index("ix_works_in_reply_to_id", works.c.in_reply_to_id)
@@ -552,4 +570,70 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
     Column("at", BigInteger, nullable=False),
+)
+
+# Who blocks whom, here or elsewhere. Neither sees the other.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("target_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("uri", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("ix_blocks_target_id", blocks.c.target_id)
+Index("ix_blocks_uri", blocks.c.uri)
+
+# Whom a local actor does not want to meet in lists. `until` NULL: until it is taken back.
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("target_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("notifications", Boolean, nullable=False, server_default=text("true")),
+    Column("until", BigInteger, index=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+# The same of everybody on a host, for one local actor.
+host_mutes = Table(
+    "host_mutes",
+    metadata,
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+# The admin's word on a host and every name under it (`domain/moderation.HostRule`).
+host_rules = Table(
+    "host_rules",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("action", String(16), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("private_note", Text, nullable=False, server_default=""),
+    Column("is_public", Boolean, nullable=False, server_default=text("false")),
+    Column("at", BigInteger, nullable=False),
+    Column("by", BigInteger),
+)
+
+# Words that somebody does not want to read (`domain/moderation.Filter`). `places`: names with spaces between.
+filters = Table(
+    "filters",
+    metadata,
+    _id(),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("places", Text, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("until", BigInteger, index=True),
+)
+
+filter_words = Table(
+    "filter_words",
+    metadata,
+    _id(),
+    Column("filter_id", BigInteger, ForeignKey("filters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("word", Text, nullable=False),
+    Column("whole", Boolean, nullable=False, server_default=text("true")),
 )

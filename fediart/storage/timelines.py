@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, exists, select, text
 
 from fediart.domain.listed import Listed, listed
+from fediart.domain.moderation import Place
 from fediart.domain.works import ShownWork
 from fediart.storage.shown import works_shown
 from fediart.storage.tables import timeline, works
@@ -60,7 +61,7 @@ def home_of(
     """One page of an actor's home, newest first, only what it may see."""
     limit = max(1, min(limit, MAX_PAGE))
     entries = home_entries(db, actor_id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit, boosts=boosts)
-    return listed(works_shown(db, [], actor_id, entries), [entry[0] for entry in entries], limit)
+    return listed(works_shown(db, [], actor_id, entries, place=Place.HOME), [entry[0] for entry in entries], limit)
 
 
 def place(db: Connection, actor_ids: Iterable[int], *, entry_id: int, work_id: int, booster_id: int | None = None) -> None:

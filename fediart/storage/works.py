@@ -7,13 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, select, text, update
 
-from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
+from fediart.domain.moderation import Place
+from fediart.domain.works import Mention, ReplyPolicy, ShownWork, Visibility, Work, WorkState
 from fediart.storage import images as image_rows
+from fediart.storage.blocks import are_apart
 from fediart.storage.policies import following_softens
 from fediart.storage.shown import WORK_COLUMNS, work_from, works_shown
 from fediart.storage.tables import (
     actors,
+    blocks,
     boosts,
+    follows,
     images,
     likes,
     notifications,
@@ -25,7 +29,14 @@ from fediart.storage.tables import (
     work_tags,
     works,
 )
-from fediart.storage.visible import in_profile, in_public_lists, visible_to
+from fediart.storage.visible import (
+    in_profile,
+    in_public_lists,
+    listed_for,
+    listed_for_bound,
+    visible_to,
+    visible_to_bound,
+)
 
 MAX_PAGE = 40
 MAX_THREAD = 200
@@ -74,10 +85,11 @@ def page_ids(
     min_id: int | None = None,
     since_id: int | None = None,
     limit: int = 20,
+    viewer: int | None = None,
 ) -> list[int]:
-    """The ids of one page, newest first."""
+    """The ids of one page, newest first. `viewer`: the parameter of that name, where the query has one."""
     cut, ascending = _cut(query, column, max_id, min_id, since_id, max(1, min(limit, MAX_PAGE)))
-    ids = list(db.execute(cut).scalars())
+    ids = list(db.execute(cut, {"viewer": viewer} if viewer is not None else {}).scalars())
     return ids[::-1] if ascending else ids
 
 
@@ -101,7 +113,7 @@ def works_of(
     if exclude_replies:
         query = query.where(works.c.in_reply_to_uri.is_(None))
     ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
-    return works_shown(db, ids, viewer)
+    return works_shown(db, ids, viewer, place=Place.ACCOUNT)
 
 
 def _softens(db: Connection, viewer: int | None) -> bool:
@@ -110,6 +122,21 @@ def _softens(db: Connection, viewer: int | None) -> bool:
 
 def count_open_works(db: Connection, actor_id: int) -> int:
     return db.execute(select(func.count()).select_from(works).where(works.c.actor_id == actor_id, visible_to(None))).scalar_one()
+
+
+# Put together once, for (strangers, others).
+_OPEN = (works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
+_MAY_LIST = {True: (visible_to(None), listed_for(None)), False: (visible_to_bound(), listed_for_bound())}
+_PUBLIC = {
+    stranger: select(works.c.id).where(*_OPEN, works.c.in_reply_to_uri.is_(None), *_MAY_LIST[stranger])
+    for stranger in (True, False)
+}
+_TAGGED = {
+    stranger: select(works.c.id)
+    .select_from(work_tags.join(works, works.c.id == work_tags.c.work_id))
+    .where(*_OPEN, *_MAY_LIST[stranger])
+    for stranger in (True, False)
+}
 
 
 def public_works(
@@ -123,14 +150,13 @@ def public_works(
     local: bool = True,
     only_media: bool = False,
 ) -> list[ShownWork]:
-    query = select(works.c.id).where(works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
-    query = query.where(works.c.in_reply_to_uri.is_(None), in_public_lists(viewer, softens=_softens(db, viewer)))
+    query = _PUBLIC[viewer is None].where(in_public_lists(viewer, softens=_softens(db, viewer)))
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     if only_media:
         query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
-    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
-    return works_shown(db, ids, viewer)
+    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit, viewer=viewer)
+    return works_shown(db, ids, viewer, place=Place.PUBLIC)
 
 
 def works_tagged(
@@ -145,17 +171,12 @@ def works_tagged(
     local: bool = False,
 ) -> list[ShownWork]:
     """Public works with a hashtag, newest first; `local`: only those made here."""
-    joined = work_tags.join(works, works.c.id == work_tags.c.work_id)
-    query = (
-        select(works.c.id)
-        .select_from(joined)
-        .where(work_tags.c.tag == tag.lower(), works.c.visibility == Visibility.PUBLIC, works.c.state == WorkState.PUBLISHED)
-        .where(in_public_lists(viewer, softens=_softens(db, viewer)))
-    )
+    query = _TAGGED[viewer is None].where(work_tags.c.tag == tag.lower())
+    query = query.where(in_public_lists(viewer, softens=_softens(db, viewer)))
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
-    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit)
-    return works_shown(db, ids, viewer)
+    ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit, viewer=viewer)
+    return works_shown(db, ids, viewer, place=Place.PUBLIC)
 
 
 def drafts_of(db: Connection, actor_id: int) -> list[ShownWork]:
@@ -182,9 +203,58 @@ def thread_of(db: Connection, work_id: int, viewer: int | None) -> tuple[list[Sh
     level = [work_id]
     while level and len(below) < MAX_THREAD:
         query = select(works.c.id).where(works.c.in_reply_to_id.in_(level), works.c.state == WorkState.PUBLISHED)
+        query = query.where(_not_blocked_by_answered)
         level = [i for i in db.execute(query.order_by(works.c.id).limit(MAX_THREAD)).scalars() if i not in below]
         below.extend(level)
-    return works_shown(db, above[::-1], viewer), works_shown(db, sorted(below[:MAX_THREAD]), viewer)
+    return (
+        works_shown(db, above[::-1], viewer, place=Place.THREAD),
+        works_shown(db, sorted(below[:MAX_THREAD]), viewer, place=Place.THREAD),
+    )
+
+
+_ANSWERED = works.alias("answered")
+_not_blocked_by_answered = ~exists(
+    select(blocks.c.actor_id)
+    .select_from(blocks.join(_ANSWERED, _ANSWERED.c.actor_id == blocks.c.actor_id))
+    .where(_ANSWERED.c.id == works.c.in_reply_to_id, blocks.c.target_id == works.c.actor_id)
+)
+"""Who is blocked by whom they answer stands under that work for nobody."""
+
+
+def may_answer(db: Connection, work: Work, actor_id: int) -> bool:
+    """Do the artist of this work, and of what it answers itself, let the actor answer? Asked of local works only.
+
+    Whoever a work names may answer it, unless one of both blocks the other.
+    """
+    at: Work | None = work
+    seen: set[int] = set()
+    while at is not None and at.id not in seen and len(seen) < 40:
+        seen.add(at.id)
+        if not _lets_answer(db, at, actor_id):
+            return False
+        at = work_by_id(db, at.in_reply_to_id) if at.in_reply_to_id is not None else None
+    return True
+
+
+def _lets_answer(db: Connection, work: Work, actor_id: int) -> bool:
+    if work.actor_id == actor_id:
+        return True
+    artist, actor = (
+        db.execute(select(actors.c.host, actors.c.uri).where(actors.c.id == id_)).one() for id_ in (work.actor_id, actor_id)
+    )
+    if artist.host != "":
+        return True
+    if are_apart(db, work.actor_id, actor_id):
+        return False
+    if work.reply_policy in ("", ReplyPolicy.EVERYONE):
+        return True
+    named = select(work_mentions.c.uri).where(work_mentions.c.work_id == work.id, work_mentions.c.uri == actor.uri)
+    if db.execute(named).first() is not None:
+        return True
+    follow = select(follows.c.id).where(
+        follows.c.follower_id == actor_id, follows.c.followee_id == work.actor_id, follows.c.state == "accepted"
+    )
+    return work.reply_policy == ReplyPolicy.FOLLOWERS and db.execute(follow).first() is not None
 
 
 def insert_work(
@@ -357,7 +427,13 @@ _ADOPT = text("UPDATE works SET in_reply_to_id = :id WHERE in_reply_to_uri = :ur
 
 
 def adopt_replies(db: Connection, uri: str, work_id: int) -> None:
-    """Answers that arrived before the work they answer find it now."""
+    """Answers that arrived before the work they answer find it now, but those that its artist (or one above) does not let in."""
     found = db.execute(_ADOPT, {"uri": uri, "id": work_id}).rowcount
-    if found:
-        count_change(db, work_id, replies=found)
+    if not found:
+        return
+    work = work_by_id(db, work_id)
+    for reply_id, actor_id in db.execute(select(works.c.id, works.c.actor_id).where(works.c.in_reply_to_id == work_id)).all():
+        if work is not None and not may_answer(db, work, actor_id):
+            change_work(db, reply_id, in_reply_to_id=None)
+            found -= 1
+    count_change(db, work_id, replies=found)

@@ -22,7 +22,7 @@ from fediart.text.compose import MentionTarget, compose
 
 
 async def edit_work(instance: Instance, account: Account, work_id: int, draft: Draft) -> None:
-    """Only text, warning, sensitivity and declaration of `draft` count."""
+    """Only text, warning, sensitivity, declaration and who may answer ('': as it was) of `draft` count."""
     check_draft(draft)
     people = await resolve_mentions(instance, draft.text)
     await instance.storage.write(_edit, instance, account, work_id, draft, people, instance.clock())
@@ -47,6 +47,7 @@ def _edit(
         content=composed.html,
         warning=draft.warning,
         sensitive=draft.sensitive or bool(draft.warning.strip()),
+        reply_policy=draft.reply_policy or work.reply_policy,
         edited_at=max(now, (work.edited_at or 0) + 1),
     )
     mentions = [Mention(people[acct].uri, people[acct].acct, people[acct].url) for acct in composed.mentions if acct in people]

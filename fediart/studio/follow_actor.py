@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account, Actor
 from fediart.domain.follows import Follow, FollowState
 from fediart.domain.notifications import NotificationKind
-from fediart.errors import BadInput, NotFound
+from fediart.errors import BadInput, Conflict, NotAllowed, NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import ask_follow, end_follow
 from fediart.remote.bring_home import find_handle
-from fediart.storage import actors, follows, notifications, timelines
+from fediart.storage import actors, blocks, follows, notifications, timelines
+from fediart.storage.blocks import hides_from
 
 
 async def find_actor(instance: Instance, text: str) -> Actor:
@@ -24,7 +25,7 @@ async def find_actor(instance: Instance, text: str) -> Actor:
 
 def _both(db: Connection, account: Account, target_id: int) -> tuple[Actor, Actor]:
     actor, target = actors.actor_by_id(db, account.actor_id), actors.actor_by_id(db, target_id)
-    if actor is None or target is None or target.gone:
+    if actor is None or target is None or target.gone or hides_from(db, target, actor.id):
         raise NotFound("This account is not there any more.")
     if actor.id == target.id:
         raise BadInput("Your own works are in your home anyway.")
@@ -40,6 +41,10 @@ def _follow(db: Connection, instance: Instance, account: Account, target_id: int
     actor, target = _both(db, account, target_id)
     if follows.follow_between(db, actor.id, target.id) is not None:
         return
+    if blocks.block_uri(db, actor.id, target.id) is not None:
+        raise Conflict("You block this person. Unblock them first.")
+    if target.is_suspended:
+        raise NotAllowed("This server's moderators do not let this account be followed from here.")
     id_ = new_id(now)
     uri = f"{actor.uri}/follows/{id_}"
     if target.is_local:

@@ -14,13 +14,13 @@ from fediart.domain.images import ImageState
 from fediart.domain.policy import LocalAction
 from fediart.domain.verdicts import MODERATED_REJECT, not_published
 from fediart.domain.works import MAX_TEXT, MAX_WARNING, Mention, Visibility, Work, WorkState
-from fediart.errors import BadInput, FediartError, NotFound
+from fediart.errors import BadInput, FediartError, NotAllowed, NotFound
 from fediart.ids import new_id, time_of
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_handle
 from fediart.storage import actors, images, jobs, works
 from fediart.studio.hold_work import hold_work, read_unread, verdict_on
-from fediart.studio.release_work import ASKS_WEAK, release_work
+from fediart.studio.release_work import ASKS_WEAK, SUSPENDED, release_work
 from fediart.text.compose import MentionTarget, compose, find_mentions
 
 log = structlog.get_logger("fediart.studio")
@@ -37,6 +37,8 @@ class Draft:
     in_reply_to_id: int | None = None
     language: str | None = None
     declaration: Declaration | None = None
+    reply_policy: str = ""
+    """A ReplyPolicy, or '' for what the artist's account says."""
 
 
 async def start_draft(instance: Instance, account: Account, draft: Draft | None = None) -> int:
@@ -98,6 +100,7 @@ def _save_draft(db: Connection, account: Account, work_id: int, draft: Draft) ->
         sensitive=draft.sensitive or bool(draft.warning.strip()),
         visibility=draft.visibility,
         language=draft.language,
+        reply_policy=draft.reply_policy,
         in_reply_to_id=parent.id if parent else None,
         in_reply_to_uri=parent.uri if parent else None,
         **({"declaration": draft.declaration} if draft.declaration is not None else {}),
@@ -107,9 +110,12 @@ def _save_draft(db: Connection, account: Account, work_id: int, draft: Draft) ->
 def _parent(db: Connection, viewer: int, work_id: int | None) -> Work | None:
     if work_id is None:
         return None
-    if not works.may_see(db, work_id, viewer):
+    work = works.work_by_id(db, work_id) if works.may_see(db, work_id, viewer) else None
+    if work is None:
         raise NotFound("The work you answer is not there any more.")
-    return works.work_by_id(db, work_id)
+    if not works.may_answer(db, work, viewer):
+        raise NotAllowed("Its artist does not take a reply to this work from everyone, and not from you.")
+    return work
 
 
 def own_work(db: Connection, account: Account, work_id: int) -> Work:
@@ -172,6 +178,7 @@ def _queue(
     if work.state != WorkState.DRAFT:
         return work.id
     check_draft(Draft(work.source, work.warning))
+    _parent(db, account.actor_id, work.in_reply_to_id)
     pictures = images.images_of_works(db, [work_id]).get(work_id, [])
     if not pictures and not work.source.strip():
         raise BadInput("There is nothing to publish yet: add a picture or write something.")
@@ -191,13 +198,16 @@ def _queue(
     resume_images(db, work_id, account.actor_id, now)
     author = actors.actor_by_id(db, account.actor_id)
     assert author is not None  # an account always has its actor
+    if author.is_suspended:
+        raise NotAllowed(SUSPENDED)
     composed = compose(work.source, resolve_mention=people, tag_url=instance.identifiers.tag_url)
     mentions = [Mention(people[acct].uri, people[acct].acct, people[acct].url) for acct in composed.mentions if acct in people]
     to, cc = address(work.visibility, author.followers_uri or "", _answered(db, work, mentions))
     final = new_id(now)
     ids = instance.identifiers
     works.renumber_work(db, work_id, final, uri=ids.work_uri(author.username, final), url=ids.work_url(author.username, final))
-    works.change_work(db, final, content=composed.html, published_at=now, arrived_at=now, problem="")
+    said = {"content": composed.html, "published_at": now, "arrived_at": now, "problem": ""}
+    works.change_work(db, final, **said, reply_policy=work.reply_policy or account.reply_policy)
     if work.moderated != MODERATED_REJECT:
         # What a moderator said was said of the pictures that it had; a draft's can change.
         works.change_work(db, final, moderated=None)

@@ -211,6 +211,9 @@ ASKS_WEAK = "Not out yet, and nothing is lost: a picture takes only a weak cloak
 """On a work that came back from waiting with a question. Once that is answered it goes on."""
 
 
+SUSPENDED = "Not published: this account is suspended."
+
+
 async def release_work(instance: Instance, work_id: int) -> None:
     """Publish a waiting work whose pictures are all ready. Otherwise do nothing: the last picture calls again.
 
@@ -219,6 +222,10 @@ async def release_work(instance: Instance, work_id: int) -> None:
     """
     work = await instance.storage.read(works.work_by_id, work_id)
     if work is None or work.state != WorkState.WAITING:
+        return
+    author = await instance.storage.read(actors.actor_by_id, work.actor_id)
+    if author is not None and author.is_suspended:
+        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=SUSPENDED)
         return
     pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
     if any(shown.image.state != ImageState.READY for shown in pictures):

@@ -73,6 +73,23 @@ def build_undo(uri: str, actor_uri: str, undone: dict[str, Any]) -> dict[str, An
     return {"@context": AS, "id": uri, "type": "Undo", "actor": actor_uri, "object": _inner(undone)}
 
 
+def build_block(uri: str, actor_uri: str, target_uri: str) -> dict[str, Any]:
+    return {"@context": AS, "id": uri, "type": "Block", "actor": actor_uri, "object": target_uri}
+
+
+def build_flag(uri: str, instance_uri: str, objects: Sequence[str], words: str) -> dict[str, Any]:
+    """By the instance's actor: who reported is not told. `objects`: the actor, then its works."""
+    return {
+        "@context": AS,
+        "id": uri,
+        "type": "Flag",
+        "actor": instance_uri,
+        "object": list(objects),
+        "content": words,
+        "to": [objects[0]],
+    }
+
+
 def build_like(uri: str, actor_uri: str, work_uri: str) -> dict[str, Any]:
     return {"@context": AS, "id": uri, "type": "Like", "actor": actor_uri, "object": work_uri}
 

@@ -69,6 +69,8 @@ class NoteToBuild:
     boosts: int
     rights: RightsToBuild | None = None
     label: tuple[str, str] | None = None
+    may_reply: tuple[str, ...] = ()
+    """Who may answer: actors and collections; empty: everyone."""
 
 
 AI_HASHTAG = "AIGenerated"
@@ -144,8 +146,12 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
         "tag": tags,
         "likes": {"id": f"{note.uri}/likes", "type": "Collection", "totalItems": note.likes},
         "shares": {"id": f"{note.uri}/shares", "type": "Collection", "totalItems": note.boosts},
-        # Nobody but the artist may quote: a missing policy means the same to Mastodon, but says nothing.
-        "interactionPolicy": {"canQuote": {"automaticApproval": [author]}},
+        "interactionPolicy": {
+            # Nobody but the artist may quote: a missing policy means the same to Mastodon, but says nothing.
+            "canQuote": {"automaticApproval": [author]},
+            # Said only where it is not everyone, which is what a missing one means. Whom the work names may answer in any case.
+            **({"canReply": {"automaticApproval": list(note.may_reply)}} if note.may_reply else {}),
+        },
     }
     if note.language:
         document["contentMap"] = {note.language: note.content}

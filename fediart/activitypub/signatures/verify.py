@@ -71,6 +71,18 @@ _PARAMETER = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]{0,30})=(?:"([^"\\]{0,4096})"
 _CAVAGE_ALGORITHMS = frozenset({"", "rsa-sha256", "hs2019"})
 
 
+_CLAIMED = re.compile(r';\s*keyid="([^"\\]{1,2000})"')
+
+
+def claimed_key_id(headers: Mapping[str, str]) -> str | None:
+    """Whose key a request says it is signed by, without looking whether it is: enough to refuse somebody, never to let in."""
+    if "signature-input" in headers:
+        found = _CLAIMED.search(headers["signature-input"][:8_192])
+        return found[1] if found else None
+    parameters = _cavage_parameters(headers["signature"]) if "signature" in headers else None
+    return parameters.get("keyId") if parameters else None
+
+
 def read_signature(
     method: str,
     target: str,

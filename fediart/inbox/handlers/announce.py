@@ -59,7 +59,7 @@ def _keep_and_boost(
 
 
 def _boost(db: Connection, sender: Actor, activity: ParsedActivity, work: Work, now: int) -> Done:
-    if not _may_boost(work) or works.has_tombstone(db, activity.uri, sender.uri):
+    if not _may_boost(work) or not works.may_see(db, work.id, sender.id) or works.has_tombstone(db, activity.uri, sender.uri):
         return NOTHING
     boost_id = new_id(min(activity.published_ms or now, now))
     if not reactions.put_reaction(db, "boost", id_=boost_id, actor_id=sender.id, work_id=work.id, uri=activity.uri):

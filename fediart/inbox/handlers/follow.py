@@ -13,7 +13,7 @@ from fediart.ids import new_id
 from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import answer_follow
-from fediart.storage import actors, follows, notifications, works
+from fediart.storage import actors, blocks, follows, notifications, works
 
 
 def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
@@ -23,6 +23,13 @@ def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: P
     # Its Undo came first. Once only: the id may be used again by whoever follows anew.
     if works.take_tombstone(db, activity.uri, sender.uri):
         return NOTHING
+    if target.is_suspended:
+        return NOTHING
+    follow = build_follow(activity.uri, sender.uri, target.uri)
+    if blocks.are_apart(db, sender.id, target.id):
+        # Said in any case: a server that hears nothing shows its user a request that waits for ever.
+        answer_follow(db, instance.identifiers, target, sender, follow, now, accept=False)
+        return Done(wake=(DELIVERY,))
     before = follows.follow_between(db, sender.id, target.id)
     state = FollowState.REQUESTED if target.locked else FollowState.ACCEPTED
     if before is not None and before.state == FollowState.ACCEPTED:
@@ -33,6 +40,5 @@ def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: P
         notifications.notify(db, id_=new_id(now), actor_id=target.id, kind=kind, from_actor_id=sender.id, work_id=None)
     if state == FollowState.ACCEPTED:
         # As it was received, but not what else came with it: up to a megabyte would go back.
-        follow = build_follow(activity.uri, sender.uri, target.uri)
         answer_follow(db, instance.identifiers, target, sender, follow, now, accept=True)
     return Done(wake=(DELIVERY,))

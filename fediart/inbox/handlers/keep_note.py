@@ -24,7 +24,7 @@ from fediart.ids import new_id
 from fediart.instance import Instance
 from fediart.remote.bring_home import put_remote_image
 from fediart.remote.fetch import fetch_document
-from fediart.storage import actors, follows, images, notifications, verdicts, works
+from fediart.storage import actors, blocks, follows, images, notifications, verdicts, works
 from fediart.text.sanitise import clean_html, clean_name, plain_text
 from fediart.timeline.judge import judge_again, tell_rejected
 from fediart.timeline.place import place_work
@@ -68,13 +68,21 @@ async def fetch_note(instance: Instance, activity: ParsedActivity) -> ReadNote:
 
 
 def concerns_us(db: Connection, author: Actor, note: ParsedNote) -> bool:
-    """Is its author followed from here, is somebody here addressed, or does it answer something we have?"""
+    """Is its author followed from here, is somebody here addressed, or does it answer something we have?
+
+    Not who blocks its author, nor a work that its author may not answer.
+    """
     if follows.local_followers(db, author.id):
         return True
-    named = actors.actors_by_uri(db, [*note.to, *note.cc])
-    if any(actor.is_local for actor in named.values()):
-        return True
-    return note.in_reply_to is not None and works.work_by_uri(db, note.in_reply_to) is not None
+    named = [actor for actor in actors.actors_by_uri(db, [*note.to, *note.cc]).values() if actor.is_local]
+    parent = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to is not None else None
+    shut = parent is not None and not works.may_answer(db, parent, author.id)
+    for actor in named:
+        if shut and parent is not None and actor.id == parent.actor_id:
+            continue  # it is addressed only because it was answered
+        if not actor.is_suspended and not blocks.are_apart(db, actor.id, author.id):
+            return True
+    return parent is not None and not shut
 
 
 def shown_content(note: ParsedNote) -> str:
@@ -109,7 +117,9 @@ def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, n
     work_id = works.free_id(db, note.uri, author.uri, new_id(published))
     if work_id is None:
         return None
-    parent = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to else None
+    answered = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to else None
+    # Who may not answer a work stands apart from it, for everyone, and its artist hears nothing of it.
+    parent = answered if answered is not None and works.may_answer(db, answered, author.id) else None
     work = Work(
         id=work_id,
         uri=note.uri,
@@ -136,7 +146,7 @@ def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, n
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
     place_work(db, work, author)
-    _notify(db, policy, work, note, verdict, now)
+    _notify(db, policy, work, note, verdict, now, but=answered.actor_id if answered is not None and parent is None else None)
     return work
 
 
@@ -183,13 +193,17 @@ def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[t
         )
 
 
-def _notify(db: Connection, policy: AiPolicy, work: Work, note: ParsedNote, verdict: PostVerdict, now: int) -> None:
-    """Those here who are mentioned by name hear of it, if it is shown to them in a list."""
+def _notify(
+    db: Connection, policy: AiPolicy, work: Work, note: ParsedNote, verdict: PostVerdict, now: int, *, but: int | None
+) -> None:
+    """Those here who are mentioned by name hear of it, if it is shown to them in a list; `but`: save this one."""
     hearing = None
     if verdict.action == RemoteAction.FILTER:
         hearing = follows.local_followers(db, work.actor_id) if policy.remote.followed_override else []
     for actor in actors.actors_by_uri(db, [mention.href for mention in note.mentions]).values():
-        if actor.is_local and actor.uri in (*note.to, *note.cc) and (hearing is None or actor.id in hearing):
+        if not actor.is_local or actor.id == but or actor.uri not in (*note.to, *note.cc):
+            continue
+        if hearing is None or actor.id in hearing:
             notifications.notify(
                 db,
                 id_=new_id(now),

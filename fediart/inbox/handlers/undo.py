@@ -1,4 +1,4 @@
-"""Undo: a follow, like or boost is taken back, named whole or by its id."""
+"""Undo: a follow, block, like or boost is taken back, named whole or by its id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
 from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
-from fediart.storage import actors, follows, notifications, reactions, timelines, works
+from fediart.storage import actors, blocks, follows, notifications, reactions, timelines, works
 
 
 def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
@@ -21,7 +21,7 @@ def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: Pa
         return NOTHING
     kind = fields.kind(inner.get("type"))
     if kind and kind not in _UNDO:
-        return NOTHING  # a block for instance, which was of no account here
+        return NOTHING  # of no account here
     # Of a bare id nothing tells which of them it was.
     tried = [_UNDO[kind]] if kind else list(dict.fromkeys(_UNDO.values()))
     target = fields.uri(inner.get("object"))
@@ -61,9 +61,17 @@ def _unboost(db: Connection, sender: Actor, uri: str | None, target: str | None)
     return _take_back(db, "boost", sender, uri, target)
 
 
+def _unblock(db: Connection, sender: Actor, uri: str | None, target: str | None) -> bool:
+    if uri is not None and blocks.drop_block_of_uri(db, sender.id, uri):
+        return True
+    blocked = actors.actor_by_uri(db, target) if target is not None else None
+    return blocked is not None and blocks.drop_block(db, sender.id, blocked.id) is not None
+
+
 _UNDO: dict[str, Callable[[Connection, Actor, str | None, str | None], bool]] = {
     "Follow": _unfollow,
     "Like": _unlike,
     "EmojiReact": _unlike,
     "Announce": _unboost,
+    "Block": _unblock,
 }

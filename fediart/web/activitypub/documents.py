@@ -12,6 +12,7 @@ from fediart import __version__
 from fediart.activitypub.builders.activities import build_create
 from fediart.activitypub.builders.actor import build_instance_actor
 from fediart.activitypub.builders.collection import build_collection, build_page
+from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.nodeinfo import (
     SCHEMA,
     VERSIONS,
@@ -20,15 +21,16 @@ from fediart.activitypub.nodeinfo import (
     build_nodeinfo,
     build_nodeinfo_links,
 )
+from fediart.activitypub.signatures.verify import claimed_key_id
 from fediart.activitypub.vocabulary import AP_TYPE, NOTE_CONTEXT
 from fediart.activitypub.webfinger import asked_username, build_jrd
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork
-from fediart.errors import Gone, NotFound, ParseError
+from fediart.errors import Gone, NotAllowed, NotFound, ParseError
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.documents import actor_document, note_document
-from fediart.storage import actors, follows, works
+from fediart.storage import actors, blocks, follows, works
 from fediart.storage import shown as shown_rows
 from fediart.web.negotiate import wants_activity
 from fediart.web.reservation import reserve_works
@@ -56,9 +58,19 @@ def _instance(request: Request) -> Instance:
 
 
 async def artist(request: Request) -> Actor:
-    """The local artist in the path. Raises NotFound."""
-    actor = await _instance(request).storage.read(actors.actor_named, request.path_params["username"])
-    if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"]:
+    """The local artist in the path, if whoever signed the request may know of them. Raises NotFound, NotAllowed.
+
+    That a signature is right is not looked at: who says that they are somebody blocked is refused, whoever they are.
+    Whoever asks without a signature gets what everybody on the web gets.
+    """
+    instance = _instance(request)
+    key_id = claimed_key_id(request.headers)
+    if key_id is not None and instance.host_rules.blocks(host_of(key_id)):
+        raise NotAllowed("This server does not speak with yours.")
+    actor = await instance.storage.read(actors.actor_named, request.path_params["username"])
+    if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"] or actor.is_suspended:
+        raise NotFound(NOT_HERE)
+    if key_id is not None and await instance.storage.read(blocks.key_is_blocked, actor.id, key_id):
         raise NotFound(NOT_HERE)
     return actor
 
@@ -90,7 +102,7 @@ async def webfinger(request: Request) -> Response:
     actor = await instance.storage.read(actors.actor_named, username) if username else None
     if username == ids.instance_username:
         document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url)
-    elif actor is not None and actor.kind == "Person":
+    elif actor is not None and actor.kind == "Person" and not actor.is_suspended:
         document = build_jrd(ids, actor.username, actor.uri, actor.url)
     else:
         raise NotFound("Nobody here has this name.")

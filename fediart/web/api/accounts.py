@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import parse_id
 from fediart.storage import actors, follows, works
 from fediart.storage import shown as shown_rows
+from fediart.storage.blocks import hides_from
 from fediart.studio import follow_actor
 from fediart.studio.add_image import put_portrait
 from fediart.studio.answer_request import answer_request
@@ -28,9 +30,9 @@ from fediart.web.uploads import many, on_disk, one, parameters, reading_form, tr
 
 
 async def _account(request: Request, actor_id: int) -> dict[str, object]:
-    instance = instance_of(request)
+    instance, held = instance_of(request), await grant(request)
     shown = await instance.storage.read(actors.shown_actor, actor_id)
-    if shown is None:
+    if shown is None or await instance.storage.read(hides_from, shown.actor, held.actor_id if held is not None else None):
         raise NotFound("Record not found")
     return entities.account(instance.identifiers, shown)
 
@@ -150,7 +152,7 @@ async def relationships(request: Request) -> Response:
     return answer([entities.relationship(item) for item in held])
 
 
-async def _relationship(request: Request, target: int) -> Response:
+async def relationship(request: Request, target: int) -> Response:
     held = await instance_of(request).storage.read(follows.relationships, account_in(request).actor_id, [target])
     return answer(entities.relationship(held[0]))
 
@@ -162,7 +164,7 @@ async def follow(request: Request) -> Response:
     await follow_actor.follow(instance_of(request), account_in(request), target)
     if "reblogs" in given:
         await follow_actor.show_boosts(instance_of(request), account_in(request), target, truth(one(given, "reblogs")))
-    return await _relationship(request, target)
+    return await relationship(request, target)
 
 
 @needs("read:follows")
@@ -176,7 +178,7 @@ async def requests(request: Request) -> Response:
 async def _answered(request: Request, *, accept: bool) -> Response:
     follower_id = path_id(request)
     await answer_request(instance_of(request), account_in(request), follower_id, accept=accept)
-    return await _relationship(request, follower_id)
+    return await relationship(request, follower_id)
 
 
 @needs("write:follows")
@@ -193,7 +195,7 @@ async def reject(request: Request) -> Response:
 async def unfollow(request: Request) -> Response:
     target = path_id(request)
     await follow_actor.unfollow(instance_of(request), account_in(request), target)
-    return await _relationship(request, target)
+    return await relationship(request, target)
 
 
 @needs("read:search")
@@ -206,7 +208,8 @@ async def search(request: Request) -> Response:
     if words and kind in (None, "accounts"):
         actor_id = await _found(request, words)
         if actor_id is not None:
-            found["accounts"].append(await _account(request, actor_id))
+            with contextlib.suppress(NotFound):
+                found["accounts"].append(await _account(request, actor_id))
     if is_web_uri(words) and kind in (None, "statuses"):
         local = instance.identifiers.parse_local(words)
         work_id = local.work_id if local is not None else None

@@ -33,8 +33,9 @@ async def grant(request: Request) -> Grant | None:
 
 
 def allows(held: tuple[str, ...], scope: str) -> bool:
-    """`write:media` is held by `write:media` and by `write`; `follow` covers following as it did of old."""
-    return scope in held or scope.split(":")[0] in held or (scope in ("write:follows", "read:follows") and "follow" in held)
+    """`write:media` is held by `write:media` and by `write`; `follow` covers follows, blocks and mutes as it did of old."""
+    whole, _, part = scope.partition(":")
+    return scope in held or whole in held or (part in ("blocks", "follows", "mutes") and "follow" in held)
 
 
 def needs(scope: str) -> Callable[[Handler], Handler]:
@@ -50,6 +51,8 @@ def needs(scope: str) -> Callable[[Handler], Handler]:
             account = await instance_of(request).storage.read(accounts.account_by_id, held.account_id)
             if account is None:
                 raise SignInNeeded("The access token is invalid")
+            if account.suspended_at is not None:
+                raise NotAllowed("The moderators of this server have suspended this account")
             request.state.account = account
             return await handler(request)
 

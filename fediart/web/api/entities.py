@@ -10,6 +10,7 @@ from fediart.clock import to_iso
 from fediart.domain.cloaks import left_in_words
 from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
+from fediart.domain.moderation import Filter, FilterHit, Report, Standing
 from fediart.domain.notifications import ShownNotification
 from fediart.domain.works import Mention, ShownActor, ShownWork, Visibility
 from fediart.outbox.documents import media_url
@@ -54,6 +55,8 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
         "following_count": shown.following,
         "fields": [{"name": name, "value": value, "verified_at": None} for name, value in actor.fields],
         "emojis": [],
+        **({"limited": True} if actor.standing == Standing.LIMITED else {}),
+        **({"suspended": True} if actor.is_suspended else {}),
     }
 
 
@@ -211,7 +214,7 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "muted": False,
         "bookmarked": False,
         "pinned": False,
-        "filtered": _filtered(shown),
+        "filtered": [*_filtered(shown), *(filtered(hit) for hit in shown.filtered)],
         "fediart": _ai_label(ids, shown),
     }
 
@@ -223,6 +226,37 @@ def _mention(ids: Identifiers, held: Mention) -> dict[str, Any]:
     return {"id": str(held.actor_id or 0), "username": username, "acct": acct, "url": held.url}
 
 
+def filter_(held: Filter) -> dict[str, Any]:
+    return {
+        "id": str(held.id),
+        "title": held.title,
+        "context": list(held.places),
+        "expires_at": to_iso(held.until) if held.until is not None else None,
+        "filter_action": held.action,
+        "keywords": [{"id": str(word.id), "keyword": word.word, "whole_word": word.whole} for word in held.words],
+        "statuses": [],
+    }
+
+
+def filtered(hit: FilterHit) -> dict[str, Any]:
+    return {"filter": filter_(hit.filter), "keyword_matches": list(hit.words), "status_matches": []}
+
+
+def report(ids: Identifiers, held: Report, target: ShownActor, works: Sequence[int]) -> dict[str, Any]:
+    return {
+        "id": str(held.id),
+        "action_taken": False,
+        "action_taken_at": None,
+        "category": held.category,
+        "comment": held.comment,
+        "forwarded": held.forwarded,
+        "created_at": to_iso(held.created_at),
+        "status_ids": [str(work_id) for work_id in works],
+        "rule_ids": [],
+        "target_account": account(ids, target),
+    }
+
+
 def relationship(held: Relationship) -> dict[str, Any]:
     return {
         "id": str(held.actor_id),
@@ -232,12 +266,12 @@ def relationship(held: Relationship) -> dict[str, Any]:
         "showing_reblogs": held.showing_boosts,
         "notifying": False,
         "languages": None,
-        "blocking": False,
+        "blocking": held.blocking,
         "blocked_by": False,
-        "muting": False,
-        "muting_notifications": False,
+        "muting": held.muting,
+        "muting_notifications": held.muting_notifications,
         "requested_by": held.requested_by,
-        "domain_blocking": False,
+        "domain_blocking": held.host_muted,
         "endorsed": False,
         "note": "",
     }

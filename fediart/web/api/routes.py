@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from fediart.web.api import accounts as a
-from fediart.web.api import server
+from fediart.web.api import safety, server
 from fediart.web.api import statuses as s
 
 
@@ -21,6 +21,22 @@ def api_routes() -> list[Route]:
         Route("/api/v1/accounts/{id}/statuses", a.statuses),
         Route("/api/v1/accounts/{id}/follow", a.follow, methods=["POST"]),
         Route("/api/v1/accounts/{id}/unfollow", a.unfollow, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/block", safety.block, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/unblock", safety.unblock, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/mute", safety.mute, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/unmute", safety.unmute, methods=["POST"]),
+        Route("/api/v1/accounts/{id}/remove_from_followers", safety.remove_from_followers, methods=["POST"]),
+        Route("/api/v1/blocks", safety.blocked),
+        Route("/api/v1/mutes", safety.muted),
+        Route("/api/v1/domain_blocks", safety.muted_hosts, methods=["GET"]),
+        Route("/api/v1/domain_blocks", safety.mute_host, methods=["POST"]),
+        Route("/api/v1/domain_blocks", safety.unmute_host, methods=["DELETE"]),
+        Route("/api/v1/reports", safety.report, methods=["POST"]),
+        Route("/api/v2/filters", safety.list_filters, methods=["GET"]),
+        Route("/api/v2/filters", safety.add_filter, methods=["POST"]),
+        Route("/api/v2/filters/{id}", safety.show_filter, methods=["GET"]),
+        Route("/api/v2/filters/{id}", safety.change_filter, methods=["PUT"]),
+        Route("/api/v2/filters/{id}", safety.remove_filter, methods=["DELETE"]),
         Route("/api/v1/follow_requests", a.requests),
         Route("/api/v1/follow_requests/{id}/authorize", a.authorize, methods=["POST"]),
         Route("/api/v1/follow_requests/{id}/reject", a.reject, methods=["POST"]),

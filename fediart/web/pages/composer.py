@@ -12,8 +12,8 @@ from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakStrength, left_in_words
 from fediart.domain.images import Image, ImageState
 from fediart.domain.policy import Preset
-from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ShownWork, Visibility, WorkState
-from fediart.errors import FediartError, NotFound
+from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ReplyPolicy, ShownWork, Visibility, WorkState
+from fediart.errors import FediartError, NotAllowed, NotFound
 from fediart.ids import parse_id
 from fediart.storage import shown as shown_rows
 from fediart.storage import works
@@ -158,10 +158,11 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         in_reply_to_id=seen.work.in_reply_to_id,
         language=seen.work.language,
         declaration=declared_in(text(form, "declaration")) if "declaration" in form else None,
+        reply_policy=_reply_policy(form, seen),
     )
     try:
         await save_draft(instance, account, work_id, draft)
-    except NotFound as problem:
+    except (NotFound, NotAllowed) as problem:
         # What it answers is gone, or not for this artist any more: the words are kept all the same.
         await save_draft(instance, account, work_id, dataclasses.replace(draft, in_reply_to_id=None))
         problems.append(problem.message)
@@ -182,6 +183,14 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         except FediartError as problem:
             problems.append(f"{upload.filename[-80:]}: {problem.message}")
     return problems
+
+
+def _reply_policy(form: FormData, seen: ShownWork) -> str:
+    """As the form says; where it does not, as it was."""
+    if "replies" not in form:
+        return seen.work.reply_policy
+    chosen = text(form, "replies")
+    return chosen if chosen in tuple(ReplyPolicy) else ""
 
 
 async def _keep_picture(request: Request, account: Account, image: Image, form: FormData, problems: list[str]) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fediart.activitypub.identifiers import same_host
 from fediart.domain.actors import Account
-from fediart.errors import NotFound, SignInNeeded
+from fediart.errors import NotAllowed, NotFound, SignInNeeded
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.web.security import check_form, signed_in
@@ -23,12 +23,25 @@ def instance_of(request: Request) -> Instance:
     return instance
 
 
-async def member(request: Request) -> Account:
-    """The account that is signed in. Raises SignInNeeded."""
+async def account_holder(request: Request) -> Account:
+    """The account that is signed in, also a suspended one, which may only take its things or appeal. Raises SignInNeeded."""
     account = await signed_in(request)
     if account is None:
         raise SignInNeeded("Please sign in first.")
     return account
+
+
+async def member(request: Request) -> Account:
+    """The account that is signed in and may act. Raises SignInNeeded, NotAllowed."""
+    account = await account_holder(request)
+    if account.suspended_at is not None:
+        raise NotAllowed(suspended_in_words(account))
+    return account
+
+
+def suspended_in_words(account: Account) -> str:
+    why = f" The reason: {account.suspended_reason}" if account.suspended_reason else ""
+    return f"The moderators of this server have suspended your account. Nothing of it is deleted.{why}"
 
 
 def path_id(request: Request, name: str = "id") -> int:

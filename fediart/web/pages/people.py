@@ -11,6 +11,7 @@ from fediart.errors import FediartError, NotFound
 from fediart.ids import parse_id
 from fediart.storage import actors, follows, works
 from fediart.storage import notifications as notices
+from fediart.storage.blocks import hides_from
 from fediart.studio import follow_actor
 from fediart.studio.answer_request import answer_request
 from fediart.studio.use_pictures import use_pictures
@@ -31,6 +32,9 @@ async def _named(request: Request) -> Actor:
     host = "" if host.lower() in instance.identifiers.hosts else host.lower()
     actor = await instance.storage.read(actors.actor_named, name, host)
     if actor is None or actor.gone or (actor.is_local and actor.kind != "Person"):
+        raise NotFound("Nobody here has this name.")
+    account = await signed_in(request)
+    if await instance.storage.read(hides_from, actor, account.actor_id if account is not None else None):
         raise NotFound("Nobody here has this name.")
     return actor
 
@@ -87,12 +91,14 @@ async def feed(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     """A handle or an address leads to its page here."""
-    await member(request)
+    account = await member(request)
     words = request.query_params.get("q", "").strip()
     if not words:
         return await render(request, "search.html", q="", problem="")
     try:
         actor = await follow_actor.find_actor(instance_of(request), words)
+        if await instance_of(request).storage.read(hides_from, actor, account.actor_id):
+            raise NotFound("Nobody is found under this name.")
     except FediartError as problem:
         return await render(request, "search.html", 200, q=words[:200], problem=problem.message)
     shown = (await instance_of(request).storage.read(actors.shown_actors, [actor.id]))[actor.id]

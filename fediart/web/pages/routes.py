@@ -8,8 +8,10 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import ai_view, composer, copies, decisions, door, people, record, settings, statement, works
+from fediart.web.pages import ai_view, composer, copies, decisions, door, people, record, safety, settings, statement, works
 from fediart.web.pages.admin import door as admin_door
+from fediart.web.pages.admin import hosts as admin_hosts
+from fediart.web.pages.admin import people as admin_people
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import review
 from fediart.web.pages.admin import signals as admin_signals
@@ -39,12 +41,15 @@ def page_routes() -> list[Route]:
         Route("/about/cloak", door.about_cloak),
         Route("/ai-policy", statement.statement),
         Route("/labels/{name}", statement.label),
+        Route("/about/hosts", safety.hosts),
         Route("/home", works.home),
         Route("/notifications", people.notifications),
         Route("/search", people.search),
         Route("/follow/{id}", people.follow, methods=["POST"]),
         Route("/follow-requests", people.requests),
         Route("/follow-requests/{id}", people.answer, methods=["POST"]),
+        Route("/people/{id}/{verb}", safety.act, methods=["POST"]),
+        Route("/report/{id}", safety.report, methods=both),
         Route("/authorize_interaction", people.authorize_interaction),
         Route("/compose", composer.start, methods=["POST"]),
         Route("/compose/{id}", composer.compose, methods=both),
@@ -68,12 +73,17 @@ def page_routes() -> list[Route]:
         Route("/settings/ai", ai_view.ai_view, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
+        Route("/settings/people", safety.people, methods=both),
         Route("/admin", admin_door.front),
         Route("/admin/policy", admin_policy.policy, methods=both),
         Route("/admin/policy/check", admin_signals.check, methods=["POST"]),
         Route("/admin/review", review.queue),
         Route("/admin/review/{id}", review.one, methods=both),
         Route("/admin/review/{id}/pictures/{image_id}", review.picture),
+        Route("/admin/people", admin_people.people, methods=both),
+        Route("/admin/hosts", admin_hosts.hosts, methods=both),
+        Route("/admin/hosts.csv", admin_hosts.export),
+        Route("/admin/audit", admin_people.log),
         Route("/@{name}/feed.atom", people.feed),
         Route("/@{name}/rights", statement.rights),
         Route("/@{name}/{work_id}", works.work),

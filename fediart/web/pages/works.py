@@ -13,7 +13,7 @@ from fediart.domain.images import ImageState
 from fediart.domain.policy import Preset
 from fediart.domain.reviews import Review, ReviewKind
 from fediart.domain.terms import terms_of_work
-from fediart.domain.works import MAX_TEXT, ShownWork, Visibility, WorkState
+from fediart.domain.works import MAX_TEXT, ReplyPolicy, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
@@ -131,6 +131,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         is_mine=is_mine,
         held=await _held(instance_of(request), seen) if is_mine else None,
         label=LABELS.get(seen.work.self_label, "") if seen.author.actor.is_local else "",
+        may_answer=viewer is not None and await instance_of(request).storage.read(rows.may_answer, seen.work, viewer),
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
         offers=offers,
@@ -213,13 +214,15 @@ async def edit(request: Request) -> Response:
         raise NotFound("There is nothing here to edit.")
     if request.method == "GET":
         held = seen.work
-        draft = Draft(held.source, held.warning, held.sensitive, declaration=held.declaration)
+        draft = Draft(held.source, held.warning, held.sensitive, declaration=held.declaration, reply_policy=held.reply_policy)
         return await _edit_page(request, seen, draft)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")
         said = declared_in(text(form, "declaration")) if "declaration" in form else None
         declaration = seen.work.declaration if said is None else said
-        draft = Draft(words, text(form, "warning"), bool(text(form, "sensitive")), declaration=declaration)
+        replies = text(form, "replies") if text(form, "replies") in tuple(ReplyPolicy) else ""
+        sensitive = bool(text(form, "sensitive"))
+        draft = Draft(words, text(form, "warning"), sensitive, declaration=declaration, reply_policy=replies)
         chosen = (said_reservation(form), said_licensing(form)) if is_answered(form) else None
     try:
         if chosen is not None:

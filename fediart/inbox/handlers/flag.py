@@ -1,0 +1,42 @@
+"""Flag: another server passes on a report of somebody here, and perhaps of works. It becomes a row for the moderators."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fediart.activitypub.parsers import fields
+from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
+from fediart.domain.moderation import MAX_COMMENT, MAX_REPORTED, Report, ReportCategory
+from fediart.ids import new_id
+from fediart.inbox.outcome import NOTHING, Done
+from fediart.instance import Instance
+from fediart.storage import actors, reports, works
+from fediart.text.sanitise import plain_text
+
+MAX_OPEN_OF_HOST = 200
+"""So many reports of one server may wait at a time: moderators could otherwise be buried."""
+
+
+def handle_flag(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
+    """Objects may be whole or bare ids, of the actor, of works, or of both. What is not of one person here is left out."""
+    uris = [uri for item in fields.listed(activity.raw.get("object"), MAX_REPORTED) if (uri := fields.uri(item)) is not None]
+    named = [actor for actor in actors.actors_by_uri(db, uris).values() if actor.is_local and actor.kind == "Person"]
+    found = [work for uri in uris if (work := works.work_by_uri(db, uri)) is not None]
+    target_id = named[0].id if named else next((work.actor_id for work in found), None)
+    target = actors.actor_by_id(db, target_id) if target_id is not None else None
+    if target is None or not target.is_local or reports.count_open(db, host=sender.host) >= MAX_OPEN_OF_HOST:
+        return NOTHING
+    report = Report(
+        id=new_id(now),
+        reporter_id=sender.id,
+        actor_id=target.id,
+        category=ReportCategory.OTHER,
+        comment=plain_text(fields.text(activity.raw.get("content"), 8 * MAX_COMMENT))[:MAX_COMMENT],
+        uri=activity.uri,
+        forwarded=False,
+        state="open",
+        created_at=now,
+    )
+    reports.add_report(db, report, [work.id for work in found if work.actor_id == target.id])
+    return NOTHING

@@ -1,0 +1,67 @@
+"""Reports: what somebody complains of, from here or another server. They are decided elsewhere; here they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from fediart.domain.moderation import Report
+from fediart.storage.tables import actors, report_works, reports
+
+_COLUMNS = tuple(reports.c[name] for name in Report.__dataclass_fields__)
+
+
+def add_report(db: Connection, report: Report, works: Sequence[int]) -> bool:
+    """False, and nothing is added, when it is there already: by its uri, or open and saying the same of the same works."""
+    if report.uri is not None and db.execute(select(reports.c.id).where(reports.c.uri == report.uri)).first() is not None:
+        return False
+    same = select(reports.c.id).where(
+        reports.c.reporter_id == report.reporter_id,
+        reports.c.actor_id == report.actor_id,
+        reports.c.category == report.category,
+        reports.c.comment == report.comment,
+        reports.c.state == "open",
+    )
+    for id_ in db.execute(same).scalars():
+        if set(works_of_report(db, id_)) == set(works):
+            return False
+    db.execute(insert(reports).values(**{name: getattr(report, name) for name in Report.__dataclass_fields__}))
+    if works:
+        db.execute(insert(report_works), [{"report_id": report.id, "work_id": work_id} for work_id in sorted(set(works))])
+    return True
+
+
+def works_of_report(db: Connection, report_id: int) -> list[int]:
+    query = select(report_works.c.work_id).where(report_works.c.report_id == report_id).order_by(report_works.c.work_id)
+    return list(db.execute(query).scalars())
+
+
+def report_by_id(db: Connection, report_id: int) -> Report | None:
+    row = db.execute(select(*_COLUMNS).where(reports.c.id == report_id)).first()
+    return Report(*row) if row else None
+
+
+def reports_in(db: Connection, state: str, *, max_id: int | None = None, limit: int = 50) -> list[Report]:
+    """Newest first."""
+    query = select(*_COLUMNS).where(reports.c.state == state)
+    if max_id is not None:
+        query = query.where(reports.c.id < max_id)
+    return [Report(*row) for row in db.execute(query.order_by(reports.c.id.desc()).limit(max(1, min(limit, 200))))]
+
+
+def count_open(db: Connection, *, reporter_id: int | None = None, host: str | None = None) -> int:
+    """How many wait for a decision: all, or those of one reporter, or those from one host."""
+    query = select(func.count()).select_from(reports).where(reports.c.state == "open")
+    if reporter_id is not None:
+        query = query.where(reports.c.reporter_id == reporter_id)
+    if host is not None:
+        query = query.where(reports.c.reporter_id.in_(select(actors.c.id).where(actors.c.host == host)))
+    return db.execute(query).scalar_one()
+
+
+def close_report(db: Connection, report_id: int, account_id: int | None, now: int) -> bool:
+    """False when it was closed before."""
+    still = (reports.c.id == report_id, reports.c.state == "open")
+    closed = update(reports).where(*still).values(state="closed", closed_at=now, closed_by=account_id)
+    return db.execute(closed).rowcount == 1
