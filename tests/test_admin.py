@@ -93,6 +93,7 @@ async def test_a_change_is_shown_before_it_is_adopted_and_then_holds(office: Off
     assert looked.status_code == 200
     assert "<code>local.declared</code>: reject → <strong>label</strong>" in looked.text
     assert "<code>local.hint</code>: allow → <strong>ask</strong>" in looked.text
+    assert "There are no posts of other servers yet to try it on." in looked.text
     assert office.world.instance.policy.number == 1, "only looked at"
     adopted = await office.ada.browser.send("/admin/policy", {**_form(looked.text), "act": "adopt"}, page="/admin/policy")
     assert adopted.headers["location"] == "/admin/policy?done=1"

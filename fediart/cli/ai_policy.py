@@ -116,6 +116,7 @@ async def _change(chosen: Chosen, act: Callable[[AiPolicy], AiPolicy], dry_run: 
     from fediart.instance import open_instance
     from fediart.observe import set_up_logs
     from fediart.office.adopt_policy import adopt_policy
+    from fediart.office.dry_run import count_changes, in_words
 
     config = read_settings(chosen)
     set_up_logs("warning", config.log.format)
@@ -127,7 +128,7 @@ async def _change(chosen: Chosen, act: Callable[[AiPolicy], AiPolicy], dry_run: 
         if not told:
             click.echo("Nothing is different.")
         elif dry_run:
-            click.echo("Nothing was changed.")
+            click.echo("\n".join([*in_words(await count_changes(instance, asked)), "Nothing was changed."]))
         else:
             adopted = await adopt_policy(instance, asked, None)
             click.echo(f"Revision {adopted.number} holds. {NOW}")

@@ -34,6 +34,40 @@ class Changes:
         return not self.posts and not self.uploads
 
 
+_UPLOADS = {
+    LocalAction.ALLOW: "would have passed",
+    LocalAction.LABEL: "would have got a label",
+    LocalAction.ASK: "would have been asked about",
+    LocalAction.HOLD: "would have been held",
+    LocalAction.REJECT: "would have been refused",
+}
+_POSTS = {
+    RemoteAction.ALLOW: "would be shown as any other",
+    RemoteAction.LABEL: "would carry a label",
+    RemoteAction.COLLAPSE: "would have their pictures behind a click",
+    RemoteAction.HIDE_PUBLIC: "would be in no public view",
+    RemoteAction.FILTER: "would be shown only to who follows their author",
+    RemoteAction.REJECT: "would be deleted here",
+}
+
+
+def in_words(changes: Changes) -> list[str]:
+    """Sentences with numbers, for who is about to adopt it."""
+    told = []
+    for what, seen, counts, words in (
+        ("pictures uploaded here", changes.uploads_seen, changes.uploads, _UPLOADS),
+        ("posts of other servers", changes.posts_seen, changes.posts, _POSTS),
+    ):
+        if not seen:
+            told.append(f"There are no {what} yet to try it on.")
+        elif not counts:
+            told.append(f"Of the last {seen} {what} it changes none.")
+        else:
+            parts = ", ".join(f"{number} {words[action]}" for action, number in sorted(counts.items()))  # type: ignore[index]
+            told.append(f"With these settings, of the last {seen} {what}: {parts}.")
+    return told
+
+
 async def count_changes(instance: Instance, policy: AiPolicy, limit: int = LIMIT) -> Changes:
     """What `policy` would change of the latest of each, against the one that holds."""
     return await instance.storage.read(_count, instance.policy, policy, max(1, limit))

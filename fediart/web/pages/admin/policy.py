@@ -14,7 +14,8 @@ from fediart.domain.policy_keys import changed, differences, keys_of, preset_nam
 from fediart.domain.reservations import Answer
 from fediart.errors import BadInput
 from fediart.office.adopt_policy import adopt_policy
-from fediart.storage import policies
+from fediart.office.dry_run import count_changes, in_words
+from fediart.storage import policies, verdicts
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.render import render
@@ -121,6 +122,7 @@ async def _page(
     told = [
         (later, differences(earlier, later)) for later, earlier in zip(revisions, [*revisions[1:], revisions[-1]], strict=True)
     ]
+    changes = differences(current, tried) if looked else []
     keys = keys_of(tried)
     shown = {key: "\n".join(keys[key]) for key in LISTS}
     shown |= {key: "\n".join(f"{name} {action}" for name, action in keys[key].items()) for key in TABLES}
@@ -140,9 +142,10 @@ async def _page(
         remote_actions=list(RemoteAction),
         robots_lists=list(RobotsList),
         proofs=list(ProofOfWork),
-        changes=differences(current, tried) if looked else [],
+        changes=changes,
         looked=looked,
-        forecast="",
+        forecast=in_words(await count_changes(instance, tried)) if changes else [],
+        progress=await instance.storage.read(verdicts.rejudge_progress),
         traffic=instance.traffic.last_day()[:50],
         since=instance.traffic.since,
         done=done,
