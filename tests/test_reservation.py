@@ -36,6 +36,7 @@ from fediart.outbox import restate
 from fediart.storage import shown as shown_rows
 from fediart.storage import works
 from fediart.studio.choose_rights import choose_for_work, choose_rights
+from fediart.studio.edit_work import edit_work
 from fediart.studio.publish_work import Draft, start_draft
 from fediart.web.structured import image_objects
 from tests.exiftool import read_tags
@@ -568,6 +569,28 @@ async def test_what_was_made_with_ai_says_so_in_a_label_and_in_the_hashtag_that_
     assert {tuple(tags[it]) for it in (Declaration.DIGITAL, Declaration.PHOTO, Declaration.CODE)} == {
         (("Label", "Made without generative AI"),)
     }
+
+
+@pytest.mark.anyio
+async def test_how_a_work_was_made_is_in_its_files_once_its_artist_says_so(
+    world: World, work: dict[str, Any], tmp_path: Path
+) -> None:
+    words = Draft("evening", declaration=Declaration.TRADITIONAL)
+    await edit_work(world.instance, world.artist, int(work["id"]), words)
+    assert await settled(world) == []
+    found = await everything(world, await shown(world, work["id"]), tmp_path)
+    assert found["tags"]["XMP-iptcExt:DigitalSourceType"].rpartition("/")[2] == "digitalCapture"
+    assert found["document"]["digitalSourceType"] == Declaration.TRADITIONAL.source_type
+
+
+@pytest.mark.anyio
+async def test_what_a_moderator_labels_of_ours_goes_out_so_and_not_as_its_artist_says(
+    world: World, other: dict[str, Any]
+) -> None:
+    await declare(world, other, Declaration.DIGITAL)
+    await world.instance.storage.write(lambda db: works.change_work(db, int(other["id"]), self_label="ai-generated"))
+    note = (await world.stranger.get(other["uri"], headers=AP)).json()
+    assert [tag["name"] for tag in note["tag"]] == ["Made with AI", "#AIGenerated"]
 
 
 @pytest.mark.anyio

@@ -53,7 +53,8 @@ def _picture(ids: Identifiers, shown: ShownImage | None) -> tuple[str, str, str]
 def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: list[str], cc: list[str]) -> dict[str, Any]:
     work = shown.work
     terms = terms_of_work(work, shown.author.choices, policy)
-    label = work.declaration.self_label
+    # What a file or a moderator here says of a work of ours goes before what its artist says; of others' works we say nothing.
+    label = work.self_label if work.self_label in LABELS else work.declaration.self_label
     return build_note(
         ids,
         NoteToBuild(

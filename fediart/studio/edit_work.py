@@ -15,6 +15,7 @@ from fediart.domain.works import Mention, Work, WorkState
 from fediart.errors import BadInput
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_edit
+from fediart.outbox.restate import RESTATE_WORK, restate_work
 from fediart.storage import reviews, works
 from fediart.studio.hold_work import put_label
 from fediart.studio.publish_work import Draft, check_draft, own_work, resolve_mentions
@@ -26,7 +27,7 @@ async def edit_work(instance: Instance, account: Account, work_id: int, draft: D
     check_draft(draft)
     people = await resolve_mentions(instance, draft.text)
     await instance.storage.write(_edit, instance, account, work_id, draft, people, instance.clock())
-    instance.wake(DELIVERY)
+    instance.wake(DELIVERY, RESTATE_WORK)
 
 
 def _edit(
@@ -55,6 +56,8 @@ def _edit(
     cc += [mention.uri for mention in mentions if mention.uri not in (*to, *cc)]
     works.put_surroundings(db, work_id, to=to, cc=cc, tags=composed.hashtags, mentions=mentions)
     announce_edit(db, instance.identifiers, work_id, now)
+    if declaration != work.declaration:
+        restate_work(db, work_id, now, quiet=True)
 
 
 def _declare(db: Connection, policy: AiPolicy, work: Work, declaration: Declaration) -> None:
