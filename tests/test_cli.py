@@ -44,8 +44,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "account role", "account suspend", "account limit", "account unsuspend",
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
-        "cloak copies", "cloak redo", "policy agents list", "policy agents load", "policy agents reset",
-        "policy show", "policy preset", "policy set", "policy history",
+        "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
+        "policy show", "policy history", "policy preset", "policy set",
+        "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip
 
 

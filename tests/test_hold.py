@@ -73,6 +73,10 @@ async def test_what_a_file_says_is_acted_on_by_each_presets_row(tmp_path: Path, 
             assert work.self_label == (label[level] if action == "label" else "")
             public = words_of(await world.stranger.get(f"/@mira/{work_id}"))
             assert ("Made with AI" in public or "Parts made with AI" in public) == (action == "label")
+            assert "Its artist says" not in public, "she said nothing"
+            asked = await world.stranger.get(f"/@mira/{work_id}", headers={"accept": "application/activity+json"})
+            labels = [tag["href"].rpartition("/")[2] for tag in asked.json()["tag"] if tag["type"] == "Label"]
+            assert labels == ([label[level]] if action == "label" else []), "what other servers are told"
 
 
 @pytest.mark.anyio

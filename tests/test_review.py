@@ -302,6 +302,15 @@ async def test_a_decision_on_another_servers_work_stays_here(tmp_path: Path, ver
         work = await work_of(instance, work_id)
         assert (work.moderated, work.verdict_rule) == ("label" if verb == "label" else "reject", "moderator")
         assert work.self_label == "", "that is its author's own"
+        await adopt(instance, Preset.LABEL_ONLY)
+        assert await settled(world) == []
+        assert await work_of(instance, work_id) == work, "a changed policy does not change a moderator's word"
+        shown = [entry["id"] for entry in await home(world)]
+        assert shown == ([str(work_id)] if verb == "label" else [])
+        if verb == "remove":
+            assert (await mira.browser.get(f"/works/{work_id}")).status_code == 404
+        else:
+            assert "Made with AI: labelled by a moderator" in (await mira.browser.get(f"/works/{work_id}")).text
         assert await settled(world) == []
         assert await said_to_others(instance) == before
         assert len(far.received("Flag")) + len(far.received("Update")) == far_before

@@ -12,14 +12,18 @@ import pytest
 
 from fediart.clock import system_clock
 from fediart.config import load_config
+from fediart.domain.actors import Role
+from fediart.domain.reviews import ReviewKind
 from fediart.errors import TooMany
 from fediart.instance import open_instance
+from fediart.storage.reviews import open_review
 from fediart.studio.open_account import setup_token
 from fediart.studio.publish_work import Draft, start_draft
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import Limiter
 from tests.addresses import filled
 from tests.commands import run_command
+from tests.judged import a_moderator
 from tests.people import PASSWORD, people_of
 from tests.snapshot import everything
 from tests.waiting import until
@@ -299,7 +303,11 @@ async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent
         posted = await mira.api.post("/api/v1/statuses", json={"status": "hello"})
         work_id = posted.json()["id"]
         draft_id = str(await start_draft(instance, mira.account, Draft("a draft")))
+        about: dict[str, Any] = {"actor_id": mira.account.actor_id, "work_id": int(work_id), "now": instance.clock()}
+        review_id = str(await instance.storage.write(open_review, ReviewKind.HELD, **about))
+        await a_moderator(people, "mira", Role.OWNER)
         ids = {"/compose/{id}": draft_id, "/follow/{id}": str(noor.account.actor_id)}
+        ids |= {"/decisions/{id}": review_id, "/admin/review/{id}": review_id}
         verbs = ["like", "unlike", "boost", "unboost", "reply", "delete"]
         before = await instance.storage.read(everything)
         tokens = {

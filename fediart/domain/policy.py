@@ -225,6 +225,8 @@ class PostSigns:
     hashtags: Sequence[str] = ()
     level: Level | None = None
     moderated: RemoteAction | None = None
+    moderated_label: str = ""
+    """What a moderator put on it, where one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def judge_post(policy: AiPolicy, signs: PostSigns) -> PostVerdict:
     tags = [tag for tag in signs.hashtags if tag in remote.hashtags]
     level = _FILE_LABELS.get(signs.level) if signs.level else None
     rows: tuple[tuple[bool, RemoteAction | None, str, str], ...] = (
-        (signs.moderated is not None, signs.moderated, "moderator", signs.self_label),
+        (signs.moderated is not None, signs.moderated, "moderator", signs.moderated_label or signs.self_label),
         (signs.self_label in ("ai-generated", "ai-assisted"), remote.self_label, "self-label", signs.self_label),
         (by_actor is not None, by_actor, "actor", signs.self_label),
         (by_host is not None, by_host, "host", signs.self_label),

@@ -79,7 +79,8 @@ class AiLabel:
 def ai_label(verdict: PostVerdict, said: str, host: str) -> AiLabel | None:
     """What stands with a work. `said`: what its author says (one of `declarations.LABELS`, or ''); `host`: '' for ours."""
     whose = "artist" if host == "" else "author"
-    if said in AI_LABELS or (said and verdict.rule in ("", "self-label", "declaration", "moderator")):
+    is_put = verdict.rule == "moderator" and verdict.label in AI_LABELS
+    if said in AI_LABELS or (said and not is_put and verdict.rule in ("", "self-label", "declaration", "moderator")):
         words = LABELS[said]
         return AiLabel(
             f"Its {whose} says: {words[0].lower()}{words[1:]}",
@@ -107,8 +108,14 @@ def ai_label(verdict: PostVerdict, said: str, host: str) -> AiLabel | None:
             f"Who looks after this server decided how works from {host} are shown here.",
         ),
         "moderator": (
-            "Labelled by a moderator of this server",
-            "A moderator looked at it. What they say counts on this server only, and is not passed on.",
+            f"{LABELS[known]}: labelled by a moderator of this server" if known else "Labelled by a moderator of this server",
+            "A moderator looked at it and decided so."
+            if host == ""
+            else "A moderator looked at it. What they say counts on this server only, and is not passed on.",
+        ),
+        **dict.fromkeys(
+            ("declared", "generator", "assisted", "hint"),
+            (LABELS.get(known, ""), "A file of this work says how it was made, and by its policy this server says so too."),
         ),
     }.get(verdict.rule, (LABELS.get(known, verdict.label), "This server's policy on AI-made art says so."))
     return AiLabel(words, known or ("ai-generated" if verdict.rule == "hashtag" else ""), why) if words else None

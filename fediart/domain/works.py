@@ -18,6 +18,10 @@ MAX_WARNING = 500
 MAX_IMAGES = 12
 
 
+PUT_HERE = ("declared", "generator", "assisted", "hint", "moderator")
+"""Rules by which a work of ours gets a label that is not its artist's own word."""
+
+
 class Visibility(StrEnum):
     PUBLIC = "public"
     UNLISTED = "unlisted"
@@ -100,14 +104,21 @@ class Work:
 
     @property
     def says(self) -> str:
-        """How its author says it was made: '' or one of `declarations.LABELS`."""
-        return self.declaration.self_label or self.self_label
+        """How its author says it was made: '' or one of `declarations.LABELS`. Not what was put on a work of ours here."""
+        was_put = self.verdict_rule in PUT_HERE and self.self_label == self.verdict_label
+        return self.declaration.self_label or ("" if was_put else self.self_label)
+
+    @property
+    def goes_out_as(self) -> str:
+        """The label that other servers get with a work of ours: what the policy or a moderator put on it, else its artist's."""
+        return self.self_label or self.declaration.self_label or ""
 
     @property
     def verdict(self) -> PostVerdict:
         """What holds: a moderator's word, else the policy's. A work of ours that is called AI-made is labelled in any case."""
         if self.moderated is not None:
-            return PostVerdict(_action(self.moderated), "moderator", self.self_label)
+            label = self.verdict_label if self.verdict_rule == "moderator" else self.self_label
+            return PostVerdict(_action(self.moderated), "moderator", label)
         action = _action(self.verdict_action)
         if action == RemoteAction.ALLOW and self.declaration.self_label in AI_LABELS:
             return PostVerdict(RemoteAction.LABEL, "declaration", self.declaration.self_label or "")
@@ -116,7 +127,8 @@ class Work:
     @property
     def is_said_ai(self) -> bool:
         """By its author, its file or a hashtag. A moderator's word takes the place of what file and hashtag say."""
-        return self.says in AI_LABELS or (self.moderated is None and self.verdict_rule in ("file", "hashtag"))
+        is_said = self.self_label in AI_LABELS or self.declaration.self_label in AI_LABELS
+        return is_said or (self.moderated is None and self.verdict_rule in ("file", "hashtag"))
 
 
 def _action(text: str) -> RemoteAction:

@@ -79,7 +79,9 @@ def judge_some(db: Connection, policy: AiPolicy, held: Rejudging) -> Step | None
         following = Rejudging(policy.number, 0, done, done)
     else:
         following = Rejudging(policy.number, some[-1].work_id, done, max(held.total, done))
-    rejected = [(judged, verdict) for judged, verdict in found if verdict.action == RemoteAction.REJECT]
+    # What a moderator removed is kept, hidden: without its row it could come again, and nobody would remember.
+    rejects = [(judged, verdict) for judged, verdict in found if verdict.action == RemoteAction.REJECT]
+    rejected = [(judged, verdict) for judged, verdict in rejects if judged.signs.moderated is None]
     if not rejected:
         verdicts.put_rejudging(db, following)
     return Step(following, rejected)

@@ -53,8 +53,7 @@ def _picture(ids: Identifiers, shown: ShownImage | None) -> tuple[str, str, str]
 def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: list[str], cc: list[str]) -> dict[str, Any]:
     work = shown.work
     terms = terms_of_work(work, shown.author.choices, policy)
-    # What a file or a moderator here says of a work of ours goes before what its artist says; of others' works we say nothing.
-    label = work.self_label if work.self_label in LABELS else work.declaration.self_label
+    label = work.goes_out_as
     return build_note(
         ids,
         NoteToBuild(
@@ -76,7 +75,7 @@ def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: l
             likes=work.likes,
             boosts=work.boosts,
             rights=rights_to_say(ids, policy, terms, shown.author.actor, work.published_at),
-            label=(label, LABELS[label]) if label is not None else None,
+            label=(label, LABELS[label]) if label in LABELS else None,
             may_reply=_may_reply(ids, shown),
         ),
     )

@@ -81,6 +81,7 @@ def _with_signs(db: Connection, rows: Sequence[Any]) -> list[Judged]:
                 hashtags=tags.get(row.id, ()),
                 level=levels.get(row.id),
                 moderated=RemoteAction(row.moderated) if row.moderated is not None else None,
+                moderated_label=row.verdict_label if row.moderated is not None and row.verdict_rule == "moderator" else "",
             ),
             PostVerdict(RemoteAction(row.verdict_action or "allow"), row.verdict_rule, row.verdict_label),
         )

@@ -32,8 +32,9 @@ def _bound() -> ColumnElement[int]:
 def visible_to(viewer: int | None) -> ColumnElement[bool]:
     """The condition on `works` that the actor `viewer` (None: a stranger) may see the row.
 
-    Its own artist sees a work in every state. Others see it once published, unless one of both blocks the other or its
-    artist is suspended: anyone an open one, accepted followers one for followers, and whoever it names in `to` or `cc`.
+    Its own artist sees a work in every state. Others see it once published, unless a moderator removed it, one of both blocks
+    the other, or its artist is suspended: anyone an open one, accepted followers one for followers, and whoever it names in
+    `to` or `cc`.
     """
     return and_(_opened(), not_suspended(works.c.actor_id)) if viewer is None else _visible(literal(viewer, BigInteger))
 
@@ -44,7 +45,12 @@ def listed_for(viewer: int | None) -> ColumnElement[bool]:
 
 
 def _opened() -> ColumnElement[bool]:
-    return and_(works.c.state == WorkState.PUBLISHED, works.c.visibility.in_(OPEN))
+    return and_(_is_out(), works.c.visibility.in_(OPEN))
+
+
+def _is_out() -> ColumnElement[bool]:
+    """Published, and not removed by a moderator."""
+    return and_(works.c.state == WorkState.PUBLISHED, works.c.moderated.is_distinct_from("reject"))
 
 
 def _follows(viewer: ColumnElement[int], actor: ColumnElement[int]) -> ColumnElement[bool]:
@@ -54,7 +60,7 @@ def _follows(viewer: ColumnElement[int], actor: ColumnElement[int]) -> ColumnEle
 
 
 def _visible(viewer: ColumnElement[int]) -> ColumnElement[bool]:
-    published = works.c.state == WorkState.PUBLISHED
+    published = _is_out()
     follows_it = _follows(viewer, works.c.actor_id)
     is_addressed = exists(
         select(work_addresses.c.work_id)

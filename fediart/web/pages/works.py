@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.actors import Account
-from fediart.domain.declarations import LABELS
 from fediart.domain.images import ImageState
 from fediart.domain.policy import Preset
 from fediart.domain.reviews import Review, ReviewKind
@@ -130,7 +129,6 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         below=below,
         is_mine=is_mine,
         held=await _held(instance_of(request), seen) if is_mine else None,
-        label=LABELS.get(seen.work.self_label, "") if seen.author.actor.is_local else "",
         may_answer=viewer is not None and await instance_of(request).storage.read(rows.may_answer, seen.work, viewer),
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
