@@ -45,7 +45,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
         "cloak copies", "cloak redo", "policy agents list", "policy agents load", "policy agents reset",
-        "policy show", "policy preset", "policy set", "policy history",
+        "policy show", "policy preset", "policy set", "policy history", "reviews list", "reviews show", "reviews decide",
     }  # fmt: skip
 
 
