@@ -16,6 +16,7 @@ from fediart.domain.actors import Role
 from fediart.domain.reviews import ReviewKind
 from fediart.errors import TooMany
 from fediart.instance import open_instance
+from fediart.storage import accounts
 from fediart.storage.reviews import open_review
 from fediart.studio.open_account import setup_token
 from fediart.studio.publish_work import Draft, start_draft
@@ -300,6 +301,7 @@ async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         instance = world.instance
         mira, noor = await people.person("mira"), await people.person("noor")
+        await instance.storage.write(accounts.put_role, mira.account.id, Role.OWNER)  # so that every page is there for her
         posted = await mira.api.post("/api/v1/statuses", json={"status": "hello"})
         work_id = posted.json()["id"]
         draft_id = str(await start_draft(instance, mira.account, Draft("a draft")))
