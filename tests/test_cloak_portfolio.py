@@ -24,7 +24,9 @@ from tests.tiny_encoder import KINDS as ENCODERS
 from tests.tiny_encoder import tiny_encoder
 
 LONG = os.environ.get("FEDIART_LONG") == "1"
-SIZE = (160, 120)
+SIZE = (320, 240) if LONG else (160, 120)
+"""So small a picture has room for some 240 patterns that share nothing, one four times as large for as many more: what a
+component or two hold by chance is well below the bound, and so it must be for the ten of a hundred pictures."""
 
 
 def portfolio(many: int) -> list[Pixels]:

@@ -17,7 +17,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from fediart.storage import copies, images, works
 from fediart.studio.add_image import add_image
 from fediart.studio.copy_image import OTHER_ENCODERS, OTHER_VERSION, ask_copy
 from fediart.studio.publish_work import Draft, publish_work, start_draft
-from tests.commands import run_commands
+from tests.commands import Loaded, a_loaded_program, run_commands
 from tests.patient_cloak import install_patient_cloak
 from tests.people import Browser, Person, people_of
 from tests.pictures import KINDS
@@ -77,7 +77,8 @@ def drawn(kind: str, size: tuple[int, int], seed: int) -> Image.Image:
 class Desk:
     """Somebody's computer: a home folder, pictures in `art`, copies in `out`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loaded: Loaded) -> None:
+        self._loaded = loaded
         self.home, self.art, self.out = folder / "home", folder / "art", folder / "out"
         self.env = {**os.environ, "HOME": str(self.home), "XDG_DATA_HOME": str(self.home / "share")}
         self.own = own_folder(self.env, self.home).parent
@@ -99,9 +100,12 @@ class Desk:
     def cloak(self, *arguments: Path | str, **more: Any) -> Ran:
         """`fediart cloak … --out OUT --json`."""
         out = () if "--out" in arguments else ("--out", self.out)
-        process = self.start(*arguments, *out, "--json", **more)
-        told, problem = process.communicate(timeout=120)
-        return Ran(process.returncode, [json.loads(line) for line in told.splitlines()], problem or "")
+        if more:
+            process = self.start(*arguments, *out, "--json", **more)
+            told, problem = process.communicate(timeout=120)
+            return Ran(process.returncode, [json.loads(line) for line in told.splitlines()], problem or "")
+        status, told, problem = self._loaded.run(["cloak", *map(str, (*arguments, *out)), "--json"], self.env)
+        return Ran(status, [json.loads(line) for line in told.splitlines()], problem)
 
     def files(self) -> dict[str, str]:
         """What lies in `out`: path → hash."""
@@ -113,9 +117,15 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    with a_loaded_program(tmp_path_factory.mktemp("loaded")) as program:
+        yield program
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path, loaded: Loaded) -> Desk:
+    return Desk(tmp_path, loaded)
 
 
 def states(ran: Ran) -> dict[str, str]:
@@ -356,7 +366,7 @@ def test_two_runs_never_write_into_one_folder_at_the_same_time(desk: Desk) -> No
 # ----------------------------------------------------------------------------------------- keys, encoders, terminals
 
 
-def test_one_key_gives_the_same_bytes_and_another_key_gives_others(desk: Desk, tmp_path: Path) -> None:
+def test_one_key_gives_the_same_bytes_and_another_key_gives_others(desk: Desk, tmp_path: Path, loaded: Loaded) -> None:
     desk.put("a.png")
     desk.cloak(desk.art)
     desk.cloak(desk.art, "--out", tmp_path / "again")
@@ -364,7 +374,7 @@ def test_one_key_gives_the_same_bytes_and_another_key_gives_others(desk: Desk, t
     key = desk.own / "secret.key"
     assert len(key.read_bytes()) == 32
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    other = Desk(tmp_path / "other")
+    other = Desk(tmp_path / "other", loaded)
     other.cloak(desk.art)
     assert set(other.files()) == set(desk.files())
     assert other.files() != desk.files()
@@ -432,7 +442,7 @@ def test_people_are_told_in_words(desk: Desk) -> None:
 def test_as_an_artist_of_a_server_one_gets_the_very_file_that_it_publishes(desk: Desk, data: Path) -> None:
     tiny_encoder(desk.art.parent / "tiny.pth")
     encoder = Shelf(data / "encoders").add(desk.art.parent / "tiny.pth").name
-    picture = draw_sample(160, 120)
+    picture = draw_sample(96, 64)
     (desk.art / "evening.jpg").write_bytes(picture)
 
     async def published() -> bytes:
@@ -610,7 +620,7 @@ async def shown_work(world: World, who: Person, picture: bytes | None = None, *,
     """A published work with one picture."""
     instance = world.instance
     path = instance.unfinished / "upload"
-    path.write_bytes(picture if picture is not None else draw_sample(320, 240))
+    path.write_bytes(picture if picture is not None else draw_sample(96, 64))
     work_id = await start_draft(instance, who.account, Draft("An evening"))
     image_id = await add_image(instance, who.account, path, "an evening.jpg", work_id=work_id, cloak=cloak)
     final = await publish_work(instance, who.account, work_id)

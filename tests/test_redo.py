@@ -627,18 +627,18 @@ async def test_a_run_is_left_by_a_command_and_worked_off_by_the_next_server_and_
 ) -> None:
     redo = ["cloak", "redo", "--data", str(folder)]
     stop = [*redo, "--stop"]
-    told = [ran.told for ran in run_commands([stop, redo, redo, stop])]
+    told = [ran.told for ran in run_commands([stop, redo, redo, stop, [*redo, "--artist", "@Mira"]])]
     assert told[0] == "There is no run to stop.\n"
     assert "a running one begins within seconds, else the next start does" in told[1]
     assert "0 of 3 have had their turn" in told[2]
     assert "0 of 3 pictures had had their turn" in told[3]
-    async with a_world(folder) as world:
-        await settled(world)
-        assert await said(world.instance, "Update") == []
-    assert "To be cloaked again" in run_command(*redo, "--artist", "@Mira").told
+    assert "To be cloaked again" in told[4]
     async with a_world(folder) as world:
         await settled(world)
         assert len(await said(world.instance, "Update")) == 2
+        stopped = await world.instance.storage.read(redos.last_redo, None)
+        assert stopped is not None
+        assert (stopped.state, stopped.finished) == (RedoState.STOPPED, 0), "the first one was everybody's, and stays stopped"
         assert (await look_ahead(world.instance, None)).behind == 0
     last = run_command(*redo).told
     assert last.startswith(f"Nothing to do. Present method: {PRESENT}; 3 pictures carrying it.\n")
