@@ -44,15 +44,15 @@ Weights = Callable[[str], Tensor]
 """By name; in the precision of the run."""
 
 Lines = Callable[[int, int], Tensor]
-"""Some rows of a plane that is never there as a whole, in the precision of sums."""
+"""Some rows of a plane that is never there as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Mean and 1 / deviation of the group that each channel is in, `(channels,)`, in the precision of sums."""
+    """Mean and variance of the group that each channel is in, `(channels,)`, in the precision of sums."""
 
     mean: Tensor
-    scale: Tensor
+    variance: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class _Run:
         out = x.new_empty((height, width, one.outs)) if onto is None else onto
         for top, bottom in self._rows(height, width):
             low, high = max(0, top - 1), min(height, bottom + 1)
-            active = nn.silu(self._normed(step.norm, x[low:high]), inplace=True).to(self._kind)
+            active = nn.silu(self._normed(step.norm, x[low:high]), inplace=True)
             if high - low < bottom - top + 2:
                 active = nn.pad(active, (0, 0, 0, 0, low - top + 1, bottom + 1 - high))
             made = _convolution(active, weight, bias, 1)
@@ -154,28 +154,26 @@ class _Run:
         count = 0
         mean, squares = (x.new_zeros(channels, dtype=torch.float64) for _ in range(2))
         for top, bottom in self._rows(height, width):
-            part = x[top:bottom].reshape(-1, channels).to(self.wide)
-            many, middle = len(part), part.mean(0)
-            squares += torch.linalg.vector_norm(part - middle, dim=0).double() ** 2
-            away = middle.double() - mean
-            squares += away**2 * (count * many / (count + many))
+            middle, spread = torch.batch_norm_update_stats(_batch(x[top:bottom]), None, None, 0.0)
+            many, away = (bottom - top) * width, middle.double() - mean
+            squares += spread.double() * many + away**2 * (count * many / (count + many))
             mean += away * (many / (count + many))
             count += many
         # The groups' from their channels', which are of the same number of places.
         together = mean.reshape(GROUPS, -1)
         middles = together.mean(1, keepdim=True)
-        spread = (squares.reshape(GROUPS, -1) / count + (together - middles) ** 2).mean(1, keepdim=True)
-        scale = (spread + GROUP_EPSILON).rsqrt()
-        self._statistics[norm.name] = _Group(*(one.expand_as(together).reshape(-1).to(self.wide) for one in (middles, scale)))
+        spread = (squares.reshape(GROUPS, -1) / count + (together - middles) ** 2).mean(1, keepdim=True) + GROUP_EPSILON
+        self._statistics[norm.name] = _Group(*(one.expand_as(together).reshape(-1).to(self.wide) for one in (middles, spread)))
 
     def _normed(self, norm: Norm, x: Tensor) -> Tensor:
-        """In the precision of sums; a new tensor."""
-        x = x.to(self.wide)
+        """A new tensor."""
         if self._architecture.norms == "places":
-            return nn.normalize(x, dim=2, eps=PLACE_EPSILON) * (self._gamma(norm) * norm.channels**0.5)
+            x = x.to(self.wide)
+            return (nn.normalize(x, dim=2, eps=PLACE_EPSILON) * (self._gamma(norm) * norm.channels**0.5)).to(self._kind)
         known = self._statistics[norm.name]
-        factor = known.scale * self._column(norm, "weight")
-        return torch.addcmul(self._column(norm, "bias") - known.mean * factor, x, factor)
+        # With statistics that are given, this is one product and one sum for each channel; in one go, whatever the precision.
+        factor, rest = self._column(norm, "weight"), self._column(norm, "bias")
+        return _planes(nn.batch_norm(_batch(x), known.mean, known.variance, factor, rest, eps=0.0))
 
     def _column(self, norm: Norm, what: str) -> Tensor:
         return self._of(f"{norm.name}.{what}").to(self.wide).flatten()
@@ -191,7 +189,7 @@ class _Run:
     def _looked(self, part: Attention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query (over the root of the width), key and value, each `(places, channels)`."""
         self._measure(part.norm, x)
-        flat = self._normed(part.norm, x).to(self._kind).flatten(0, 1)
+        flat = self._normed(part.norm, x).flatten(0, 1)
         weight, bias = self._mixed(part)
         query, key, value = nn.linear(flat, weight, bias).chunk(3, 1)
         return query * part.norm.channels**-0.5, key, value
@@ -259,7 +257,7 @@ class _Run:
 
         def at_normed(top: int, bottom: int) -> Tensor:
             back = _convolution(_with_neighbours(gradient, top, bottom, 1), weight, None, 1)
-            return torch.ops.aten.silu_backward(back.to(self.wide), self._normed(step.norm, x[top:bottom]))
+            return torch.ops.aten.silu_backward(back, self._normed(step.norm, x[top:bottom]))
 
         self._unnormed(step.norm, x, at_normed, out)
         return out
@@ -272,25 +270,36 @@ class _Run:
             for top, bottom in self._rows(height, width):
                 plain = x[top:bottom].to(self.wide)
                 length = torch.linalg.vector_norm(plain, dim=2, keepdim=True).clamp_min(PLACE_EPSILON)
-                ahead, back = plain / length, at_normed(top, bottom) * gamma
+                ahead, back = plain / length, at_normed(top, bottom).to(self.wide) * gamma
                 out[top:bottom] = (back - ahead * (ahead * back).sum(2, keepdim=True)) / length
             return
         known, gamma = self._statistics[norm.name], self._column(norm, "weight")
+        scale = known.variance.rsqrt()
         total, along = (x.new_zeros(channels, dtype=torch.float64) for _ in range(2))
         for top, bottom in self._rows(height, width):
-            back = at_normed(top, bottom)
-            total += back.sum((0, 1))
-            along += (back * (x[top:bottom].to(self.wide) - known.mean)).sum((0, 1))
-            out[top:bottom] = back
+            # As if the statistics were given: gamma · scale · back, and the sums of back · ahead and of back over the places.
+            made, first, second = torch.ops.aten.native_batch_norm_backward(
+                _batch(at_normed(top, bottom)),
+                _batch(x[top:bottom]),
+                gamma,
+                known.mean,
+                known.variance,
+                None,
+                None,
+                False,
+                0.0,
+                [True, True, True],
+            )
+            along += first
+            total += second
+            out[top:bottom] = _planes(made)
+        # They are not given: scale · (gamma · back − its mean − ahead · the mean of gamma · back · ahead), over the group.
         count = channels // GROUPS * height * width
-        both = ((gamma * one).reshape(GROUPS, -1).sum(1, keepdim=True) / count for one in (total, along * known.scale))
+        both = ((gamma * one).reshape(GROUPS, -1).sum(1, keepdim=True) / count for one in (total, along))
         first, second = (one.expand(-1, channels // GROUPS).reshape(-1).to(self.wide) for one in both)
-        # scale · (gamma · back − first − (x − mean) · scale · second), as two products and what is the same everywhere.
-        of_back, of_x = known.scale * gamma, -(known.scale**2) * second
-        rest = -known.scale * first - known.mean * of_x
         for top, bottom in self._rows(height, width):
-            made = torch.addcmul(rest, out[top:bottom].to(self.wide), of_back)
-            out[top:bottom] = made.addcmul_(x[top:bottom].to(self.wide), of_x)
+            rest = nn.batch_norm(_batch(x[top:bottom]), known.mean, known.variance, scale * second, scale * first, eps=0.0)
+            out[top:bottom] -= _planes(rest)
 
     def _unattended(self, part: Attention, x: Tensor, gradient: Tensor) -> Tensor:
         query, key, value = self._looked(part, x)
@@ -307,7 +316,7 @@ class _Run:
             of_key += pulled.T @ query[some]
         of_query *= part.norm.channels**-0.5
         weight, _ = self._mixed(part)
-        at_normed = (torch.cat((of_query, of_key, of_value), 1).to(self._kind) @ weight).to(self.wide).reshape(x.shape)
+        at_normed = (torch.cat((of_query, of_key, of_value), 1).to(self._kind) @ weight).reshape(x.shape)
         out = torch.empty_like(x)
         self._unnormed(part.norm, x, lambda top, bottom: at_normed[top:bottom], out)
         out += gradient
