@@ -16,6 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select
 
+from fediart.domain.origin import Level
 from fediart.domain.works import Visibility, WorkState
 from fediart.ids import new_id
 from fediart.jobs.runner import running_jobs
@@ -28,12 +29,13 @@ from fediart.studio.follow_actor import follow
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from tests.addresses import filled, page_paths, parameters, route_table
+from tests.judged import a_file, work_of
 from tests.people import People, Person, people_of
 from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
 
-KINDS = ("public", "unlisted", "followers", "mentioned", "draft", "waiting", "deleted", "deleted_followers")
+KINDS = ("public", "unlisted", "followers", "mentioned", "draft", "held", "waiting", "deleted", "deleted_followers")
 VIEWERS = ("stranger", "other", "follower", "requested", "named", "owner", "narrow")
 """`named`: whom every work names. `requested`: asked to follow, not accepted. `narrow`: the owner's token, without read."""
 
@@ -48,6 +50,7 @@ SEES: dict[str, frozenset[str]] = {
     "followers": frozenset({"follower", "named", "owner"}),
     "mentioned": frozenset({"named", "owner"}),
     "draft": OWNER,
+    "held": OWNER,
     "waiting": OWNER,
     "deleted": NOBODY,
     "deleted_followers": NOBODY,
@@ -119,6 +122,11 @@ async def a_scene(folder: Path) -> AsyncIterator[Scene]:
         answer = await mira.api.post("/api/v2/media", files={"file": ("a.jpg", draw_sample(64, 48))})
         await attach_images(instance, mira.account, made["waiting"], [int(answer.json()["id"])])  # nobody cloaks it here
         made["waiting"] = await publish_work(instance, mira.account, made["waiting"])
+        answer = await mira.api.post("/api/v2/media", files={"file": ("a.png", a_file(Level.GENERATOR))})
+        made["held"] = await start("held")
+        await attach_images(instance, mira.account, made["held"], [int(answer.json()["id"])])
+        made["held"] = await publish_work(instance, mira.account, made["held"])
+        assert (await work_of(instance, made["held"])).state == WorkState.HELD
         narrow = await people.person("mira", "write follow")
         stranger = await people.client()
         everybody = {**others, "owner": mira}
@@ -232,7 +240,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
         image_id = answer.json()["id"]
         before = await instance.storage.read(everything)
         nothing = str(new_id(instance.clock()))
-        private = [str(scene.works[kind]) for kind in ("followers", "mentioned", "draft", "waiting")]
+        private = [str(scene.works[kind]) for kind in ("followers", "mentioned", "draft", "held", "waiting")]
         routes = [
             route
             for route in route_table(scene.people.app)

@@ -181,7 +181,7 @@ class ReportCategory(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`uri`: of the Flag, of another server's. `state`: open, closed."""
+    """What somebody complains of; who did is never told. `uri`: of the Flag, of another server's. `state`: open, closed."""
 
     id: int
     reporter_id: int
@@ -194,6 +194,11 @@ class Report:
     created_at: int
     closed_at: int | None = None
     closed_by: int | None = None
+
+    @property
+    def about(self) -> str:
+        """Its category in words."""
+        return ReportCategory(self.category).in_words
 
 
 # -------------------------------------------------------------------------------------------------------- filters

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fediart.domain.moderation import Report
 from fediart.domain.policy import Review as ReviewRules
 from fediart.domain.works import ShownActor, ShownWork
 
@@ -104,18 +105,6 @@ class Proof:
     name: str
     bytes: int
     added_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What somebody complains of. Its artist never learns who did."""
-
-    id: int
-    reporter_id: int
-    actor_id: int
-    category: str
-    comment: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)

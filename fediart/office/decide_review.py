@@ -247,7 +247,7 @@ def _back_to_draft(deed: _Deed, work: Work) -> int:
 
 _KEPT = (
     *("visibility", "warning", "sensitive", "source", "language", "in_reply_to_uri", "in_reply_to_id"),
-    *("declaration", "reservation", "licence", "licence_text"),
+    *("declaration", "reservation", "licence", "licence_text", "reply_policy"),
 )
 """What a work that goes back to being a draft keeps."""
 

@@ -51,13 +51,16 @@ def audience_of(db: Connection, actor: Actor, to: list[str], cc: list[str]) -> l
     return list(inboxes)
 
 
-def _told(db: Connection, work_id: int) -> tuple[ShownWork, Actor, list[str], list[str]] | None:
+def _told(
+    db: Connection, work_id: int, *, also_of_suspended: bool = False
+) -> tuple[ShownWork, Actor, list[str], list[str]] | None:
+    """None where there is nothing to be said: of whom the moderators suspended this server speaks only to take back."""
     work = works.work_by_id(db, work_id)
     if work is None:
         return None
     seen = shown.work_seen_by(db, work_id, work.actor_id)
     author = actors.actor_by_id(db, work.actor_id)
-    if seen is None or author is None or not author.is_local:
+    if seen is None or author is None or not author.is_local or (author.is_suspended and not also_of_suspended):
         return None
     to, cc = works.addresses_of(db, work_id)
     return seen, author, to, cc
@@ -85,7 +88,7 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
 
 def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
     """Delete: to everyone who was told of the work. Called before its rows go."""
-    told = _told(db, work_id)
+    told = _told(db, work_id, also_of_suspended=True)
     if told is None:
         return
     seen, author, to, cc = told
@@ -96,7 +99,7 @@ def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -
 def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) -> None:
     """Update: a local artist's profile changed."""
     seen = actors.shown_actor(db, actor_id)
-    if seen is None:
+    if seen is None or seen.actor.is_suspended:
         return
     document = build_update(actor_document(ids, seen, policy_now(db)), now)
     say(db, document, actor_id=actor_id, inboxes=follows.inboxes_of_followers(db, actor_id), now=now)

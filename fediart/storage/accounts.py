@@ -69,8 +69,9 @@ def actor_ids(db: Connection) -> list[int]:
 
 
 def moderator_ids(db: Connection) -> set[int]:
-    """The accounts that may moderate."""
-    return {row.id for row in db.execute(select(accounts.c.id, accounts.c.role)) if Role(row.role).may_moderate}
+    """The accounts that may moderate, and are not suspended themselves."""
+    query = select(accounts.c.id, accounts.c.role).where(accounts.c.suspended_at.is_(None))
+    return {row.id for row in db.execute(query) if Role(row.role).may_moderate}
 
 
 def insert_account(db: Connection, account: Account) -> None:

@@ -11,6 +11,7 @@ from fediart.domain.licences import Licensing
 from fediart.domain.reservations import Reservation, reservation_from, reservation_text
 from fediart.domain.works import Visibility, WorkState
 from fediart.storage.tables import accounts, actors, images, renditions, works
+from fediart.storage.visible import not_suspended
 
 SAME_FILE = 20
 """One file may be of several pictures, where the content is the same. Of so many it is looked who says what."""
@@ -47,7 +48,7 @@ def artists_who_chose(db: Connection, limit: int) -> list[tuple[str, Reservation
     query = (
         select(actors.c.username, accounts.c.reservation)
         .select_from(accounts.join(actors, accounts.c.actor_id == actors.c.id))
-        .where(accounts.c.reservation.is_not(None))
+        .where(accounts.c.reservation.is_not(None), not_suspended(actors.c.id))
         .order_by(accounts.c.id)
         .limit(limit)
     )
@@ -64,6 +65,7 @@ def works_with_a_choice(db: Connection, limit: int) -> list[tuple[str, int, Rese
             actors.c.host == "",
             works.c.state == WorkState.PUBLISHED,
             works.c.visibility.in_([Visibility.PUBLIC, Visibility.UNLISTED]),
+            not_suspended(works.c.actor_id),
         )
         .order_by(works.c.id.desc())
         .limit(limit)

@@ -8,16 +8,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
 from fediart.domain.origin import origin_from
-from fediart.domain.reviews import Decision, Proof, Report, Review, ReviewKind, ReviewState, ShownReview
+from fediart.domain.reviews import Decision, Proof, Review, ReviewKind, ReviewState, ShownReview
 from fediart.domain.verdicts import JudgedPicture
 from fediart.ids import new_id
+from fediart.storage import reports as report_rows
 from fediart.storage.actors import shown_actors
 from fediart.storage.shown import works_shown
 from fediart.storage.tables import cleared_files, images, report_works, reports, review_files, reviews, works
 
 _COLUMNS = tuple(reviews.c[name] for name in Review.__dataclass_fields__)
 _PROOF = tuple(review_files.c[name] for name in Proof.__dataclass_fields__)
-_REPORT = tuple(reports.c[name] for name in Report.__dataclass_fields__)
 _OPEN = (ReviewState.OPEN, ReviewState.ASKED)
 MAX_EARLIER = 8
 
@@ -64,7 +64,8 @@ def change_review(db: Connection, review_id: int, /, **values: Any) -> None:
 def open_for_reports(db: Connection, now: int) -> int:
     """Each open report comes before the moderators: once for each work that it names, or by itself. Returns how many were new."""
     count = 0
-    for row in db.execute(select(*_REPORT).where(reports.c.state == "open", ~_is_reviewed()).order_by(reports.c.id)).all():
+    new = select(reports.c.id, reports.c.actor_id, reports.c.category).where(reports.c.state == "open", ~_is_reviewed())
+    for row in db.execute(new.order_by(reports.c.id)).all():
         named = (
             select(works.c.id).join(report_works, report_works.c.work_id == works.c.id).where(report_works.c.report_id == row.id)
         )
@@ -87,8 +88,7 @@ def close_report(db: Connection, report_id: int, now: int, closed_by: int | None
     """Once nothing that it brought before the moderators is open any more."""
     still = select(reviews.c.id).where(reviews.c.report_id == report_id, reviews.c.state.in_(_OPEN))
     if db.execute(still.limit(1)).first() is None:
-        closed = {"state": "closed", "closed_at": now, "closed_by": closed_by}
-        db.execute(update(reports).where(reports.c.id == report_id, reports.c.state == "open").values(**closed))
+        report_rows.close_report(db, report_id, closed_by, now)
 
 
 def _is_open() -> Any:
@@ -158,8 +158,7 @@ def review_shown(db: Connection, review_id: int) -> ShownReview | None:
     review = review_by_id(db, review_id)
     if review is None:
         return None
-    row = db.execute(select(*_REPORT).where(reports.c.id == review.report_id)).first() if review.report_id else None
-    report = Report(*row) if row else None
+    report = report_rows.report_by_id(db, review.report_id) if review.report_id else None
     people = shown_actors(db, [review.actor_id, *([report.reporter_id] if report else [])])
     seen = works_shown(db, [review.work_id], review.actor_id) if review.work_id else []
     hashes = [item.image.original_sha256 for item in seen[0].images if item.image.original_sha256] if seen else []

@@ -109,8 +109,8 @@ def works_shown(
     """Works in the order of `ids`; those the viewer may not see, or that are in none of their lists, are left out.
 
     `entries` gives (entry id, work id, booster id or None) where the list is a timeline; `ids` is then ignored.
-    `by_link`: it is no list. What the policy shows to nobody is then shown with its pictures behind a click.
     `place`: the list in which they stand. What the viewer muted or filters, and what is limited, is left out there too.
+    `by_link`: it is no list. What the policy shows to nobody is then shown with its pictures behind a click.
     """
     lines: list[tuple[int, int, int | None]] = list(entries) if entries is not None else [(id_, id_, None) for id_ in ids]
     wanted = list({line[1] for line in lines})
@@ -120,10 +120,10 @@ def works_shown(
     found = {row[0]: work_from(row) for row in rows}
     showings = _showings(db, list(found.values()), viewer, by_link)
     found = {id_: work for id_, work in found.items() if showings.get(id_) != Showing.HIDE}
-    if viewer is not None and place in _LISTS:
-        lines = _without_hushed_boosters(db, lines, viewer)
     if not found:
         return []
+    if viewer is not None and place in _LISTS:
+        lines = _without_hushed_boosters(db, lines, viewer)
     held = list(found)
     people = shown_actors(db, [work.actor_id for work in found.values()] + [line[2] for line in lines if line[2]])
     pictures = images_of_works(db, held)
@@ -167,6 +167,24 @@ def works_shown(
     ]
 
 
+def _showings(db: Connection, seen: Sequence[Work], viewer: int | None, by_link: bool) -> dict[int, Showing]:
+    """How those are shown of which there is something to say. Where there is nothing, which is usual, nothing is asked."""
+    told = [work for work in seen if work.is_said_ai or work.verdict.action != RemoteAction.ALLOW]
+    if not told:
+        return {}
+    wish, followed = Showing.PLAIN, set[int]()
+    if viewer is not None:
+        wish = Showing(db.execute(_WISH, {"viewer": viewer}).scalar() or "")
+        if following_softens(db):
+            authors = {work.actor_id for work in told}
+            followed = set(db.execute(_FOLLOWED, {"viewer": viewer, "ids": list(authors)}).scalars())
+
+    def looker(work: Work) -> Looker:
+        return STRANGER if viewer is None else Looker(work.actor_id == viewer, work.actor_id in followed, wish)
+
+    return {work.id: showing_of(work.verdict, work.is_said_ai, looker(work), by_link=by_link) for work in told}
+
+
 _LISTS = frozenset({Place.HOME, Place.PUBLIC, Place.THREAD})
 """Where what is muted or limited is away. On the pages of who published it, it is not: one asked for it by name. Of
 notifications it is judged by who sent them."""
@@ -201,24 +219,6 @@ def _hits(
         return ()
     parts = [work.warning, plain_text(work.content), *(shown.image.alt for shown in pictures), *(f"#{tag}" for tag in tags)]
     return hits(filters, place, "\n".join(parts))
-
-
-def _showings(db: Connection, seen: Sequence[Work], viewer: int | None, by_link: bool) -> dict[int, Showing]:
-    """How those are shown of which there is something to say. Where there is nothing, which is usual, nothing is asked."""
-    told = [work for work in seen if work.is_said_ai or work.verdict.action != RemoteAction.ALLOW]
-    if not told:
-        return {}
-    wish, followed = Showing.PLAIN, set[int]()
-    if viewer is not None:
-        wish = Showing(db.execute(_WISH, {"viewer": viewer}).scalar() or "")
-        if following_softens(db):
-            authors = {work.actor_id for work in told}
-            followed = set(db.execute(_FOLLOWED, {"viewer": viewer, "ids": list(authors)}).scalars())
-
-    def looker(work: Work) -> Looker:
-        return STRANGER if viewer is None else Looker(work.actor_id == viewer, work.actor_id in followed, wish)
-
-    return {work.id: showing_of(work.verdict, work.is_said_ai, looker(work), by_link=by_link) for work in told}
 
 
 def _deliveries(db: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:

@@ -2,9 +2,12 @@
 
 Two circles. `visible_to`: may it be seen at all, by whoever has its address? `listed_for`: does it stand in lists that
 somebody reads (home, public, tags, talk, notifications)? There what they muted, and what moderators limited, is away.
+What the policy keeps out of public lists is a condition of its own, `in_public_lists`: those lists ask for both.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, func, literal, or_, select
 
@@ -22,7 +25,7 @@ def visible_to_bound() -> ColumnElement[bool]:
 
 
 def listed_for_bound() -> ColumnElement[bool]:
-    return _unhushed(_bound())
+    return _listed(_bound())
 
 
 def _bound() -> ColumnElement[int]:
@@ -41,7 +44,7 @@ def visible_to(viewer: int | None) -> ColumnElement[bool]:
 
 def listed_for(viewer: int | None) -> ColumnElement[bool]:
     """The condition on `works` that the row stands in lists for `viewer`, besides that they may see it."""
-    return not_limited(works.c.actor_id) if viewer is None else _unhushed(literal(viewer, BigInteger))
+    return not_limited(works.c.actor_id) if viewer is None else _listed(literal(viewer, BigInteger))
 
 
 def _opened() -> ColumnElement[bool]:
@@ -80,7 +83,7 @@ def _visible(viewer: ColumnElement[int]) -> ColumnElement[bool]:
     )
 
 
-def _unhushed(viewer: ColumnElement[int]) -> ColumnElement[bool]:
+def _listed(viewer: ColumnElement[int]) -> ColumnElement[bool]:
     author = works.c.actor_id
     return or_(
         author == viewer,
@@ -142,32 +145,32 @@ def in_public_lists(viewer: int | None, *, softens: bool) -> ColumnElement[bool]
 
     `softens`: following its author makes up for what the policy says. The rule itself: `domain/showing`.
     """
-    return _listed(viewer, tuple(HIDES_IN_PUBLIC), softens)
+    return _let(None if viewer is None else literal(viewer, BigInteger), HIDES_IN_PUBLIC, softens)
+
+
+def in_public_lists_bound(*, softens: bool) -> ColumnElement[bool]:
+    return _let(_bound(), HIDES_IN_PUBLIC, softens)
 
 
 def in_profile(viewer: int | None, *, softens: bool) -> ColumnElement[bool]:
     """The same for its author's own page: to strangers that is a public list, to whoever is signed in a place they went to."""
-    return _listed(viewer, tuple(HIDES_IN_PUBLIC if viewer is None else HIDES_IN_LISTS), softens)
+    if viewer is None:
+        return in_public_lists(None, softens=softens)
+    return _let(literal(viewer, BigInteger), HIDES_IN_LISTS, softens)
 
 
-def _listed(viewer: int | None, hides: tuple[str, ...], softens: bool) -> ColumnElement[bool]:
+def _let(viewer: ColumnElement[int] | None, hides: Sequence[str], softens: bool) -> ColumnElement[bool]:
     action = func.coalesce(works.c.moderated, works.c.verdict_action)
     is_listed: ColumnElement[bool] = action.not_in(hides)
     if viewer is None:
         return is_listed
-    me = literal(viewer, BigInteger)
     if softens:
-        follows_it = exists(
-            select(follows.c.id).where(
-                follows.c.follower_id == me, follows.c.followee_id == works.c.actor_id, follows.c.state == "accepted"
-            )
-        )
-        is_listed = or_(is_listed, and_(action != "reject", follows_it))
+        is_listed = or_(is_listed, and_(action != "reject", _follows(viewer, works.c.actor_id)))
     is_said_ai = or_(
         works.c.self_label.in_(AI_LABELS),
         works.c.declaration.in_(("ai", "parts-ai")),
         and_(works.c.moderated.is_(None), works.c.verdict_rule.in_(("file", "hashtag"))),
         action.in_(("label", "collapse", *HIDES_IN_PUBLIC)),
     )
-    is_unwished = exists(select(accounts.c.id).where(accounts.c.actor_id == me, accounts.c.ai_view == Showing.HIDE))
-    return or_(works.c.actor_id == me, and_(is_listed, or_(~is_said_ai, ~is_unwished)))
+    is_unwished = exists(select(accounts.c.id).where(accounts.c.actor_id == viewer, accounts.c.ai_view == Showing.HIDE))
+    return or_(works.c.actor_id == viewer, and_(is_listed, or_(~is_said_ai, ~is_unwished)))

@@ -32,6 +32,7 @@ from fediart.storage.tables import (
 from fediart.storage.visible import (
     in_profile,
     in_public_lists,
+    in_public_lists_bound,
     listed_for,
     listed_for_bound,
     visible_to,
@@ -107,7 +108,7 @@ def works_of(
 ) -> list[ShownWork]:
     """What an actor published, newest first, as the viewer may see it."""
     query = select(works.c.id).where(works.c.actor_id == actor_id, works.c.state == WorkState.PUBLISHED, visible_to(viewer))
-    query = query.where(in_profile(viewer, softens=_softens(db, viewer)))
+    query = query.where(in_profile(viewer, softens=_looker(db, viewer) == "softened"))
     if only_media:
         query = query.where(exists(select(images.c.id).where(images.c.work_id == works.c.id)))
     if exclude_replies:
@@ -116,27 +117,31 @@ def works_of(
     return works_shown(db, ids, viewer, place=Place.ACCOUNT)
 
 
-def _softens(db: Connection, viewer: int | None) -> bool:
-    return viewer is not None and following_softens(db)
-
-
 def count_open_works(db: Connection, actor_id: int) -> int:
     return db.execute(select(func.count()).select_from(works).where(works.c.actor_id == actor_id, visible_to(None))).scalar_one()
 
 
-# Put together once, for (strangers, others).
+# Put together once, by who looks: a stranger; a member; one for whom following makes up for what the policy says.
 _OPEN = (works.c.state == WorkState.PUBLISHED, works.c.visibility == Visibility.PUBLIC)
-_MAY_LIST = {True: (visible_to(None), listed_for(None)), False: (visible_to_bound(), listed_for_bound())}
+_MAY_LIST = {
+    "stranger": (visible_to(None), listed_for(None), in_public_lists(None, softens=False)),
+    "member": (visible_to_bound(), listed_for_bound(), in_public_lists_bound(softens=False)),
+    "softened": (visible_to_bound(), listed_for_bound(), in_public_lists_bound(softens=True)),
+}
 _PUBLIC = {
-    stranger: select(works.c.id).where(*_OPEN, works.c.in_reply_to_uri.is_(None), *_MAY_LIST[stranger])
-    for stranger in (True, False)
+    looker: select(works.c.id).where(*_OPEN, works.c.in_reply_to_uri.is_(None), *may_list)
+    for looker, may_list in _MAY_LIST.items()
 }
 _TAGGED = {
-    stranger: select(works.c.id)
-    .select_from(work_tags.join(works, works.c.id == work_tags.c.work_id))
-    .where(*_OPEN, *_MAY_LIST[stranger])
-    for stranger in (True, False)
+    looker: select(works.c.id).select_from(work_tags.join(works, works.c.id == work_tags.c.work_id)).where(*_OPEN, *may_list)
+    for looker, may_list in _MAY_LIST.items()
 }
+
+
+def _looker(db: Connection, viewer: int | None) -> str:
+    if viewer is None:
+        return "stranger"
+    return "softened" if following_softens(db) else "member"
 
 
 def public_works(
@@ -150,7 +155,7 @@ def public_works(
     local: bool = True,
     only_media: bool = False,
 ) -> list[ShownWork]:
-    query = _PUBLIC[viewer is None].where(in_public_lists(viewer, softens=_softens(db, viewer)))
+    query = _PUBLIC[_looker(db, viewer)]
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     if only_media:
@@ -171,8 +176,7 @@ def works_tagged(
     local: bool = False,
 ) -> list[ShownWork]:
     """Public works with a hashtag, newest first; `local`: only those made here."""
-    query = _TAGGED[viewer is None].where(work_tags.c.tag == tag.lower())
-    query = query.where(in_public_lists(viewer, softens=_softens(db, viewer)))
+    query = _TAGGED[_looker(db, viewer)].where(work_tags.c.tag == tag.lower())
     if local:
         query = query.where(works.c.actor_id.in_(_LOCAL_ACTORS))
     ids = page_ids(db, query, works.c.id, max_id=max_id, min_id=min_id, since_id=since_id, limit=limit, viewer=viewer)

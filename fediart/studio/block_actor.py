@@ -21,7 +21,8 @@ LONGEST_MUTE_S = 10 * 365 * 24 * 3600
 
 def _both(db: Connection, account: Account, target_id: int) -> tuple[Actor, Actor]:
     actor, target = actors.actor_by_id(db, account.actor_id), actors.actor_by_id(db, target_id)
-    if actor is None or target is None:
+    if actor is None or target is None or (target.is_local and target.kind != "Person"):
+        # This server itself is nobody to keep away: what its moderators decide is told in its name.
         raise NotFound("This account is not there any more.")
     if actor.id == target.id:
         raise BadInput("This is you.")

@@ -212,6 +212,7 @@ ASKS_WEAK = "Not out yet, and nothing is lost: a picture takes only a weak cloak
 
 
 SUSPENDED = "Not published: this account is suspended."
+NOT_TAKEN = "Not published: the artist of the work that it answers does not take a reply from you any more."
 
 
 async def release_work(instance: Instance, work_id: int) -> None:
@@ -226,6 +227,9 @@ async def release_work(instance: Instance, work_id: int) -> None:
     author = await instance.storage.read(actors.actor_by_id, work.actor_id)
     if author is not None and author.is_suspended:
         await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=SUSPENDED)
+        return
+    if not await instance.storage.read(_may_still_answer, work):
+        await instance.storage.write(works.step_work, work_id, WorkState.WAITING, WorkState.DRAFT, problem=NOT_TAKEN)
         return
     pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
     if any(shown.image.state != ImageState.READY for shown in pictures):
@@ -248,6 +252,12 @@ async def release_work(instance: Instance, work_id: int) -> None:
     await discard(instance, unused, [])
     log.info("work.released", work=work_id)
     instance.wake(DELIVERY)
+
+
+def _may_still_answer(db: Connection, work: Work) -> bool:
+    """It may have waited for days, for its pictures or for a moderator."""
+    parent = works.work_by_id(db, work.in_reply_to_id) if work.in_reply_to_id is not None else None
+    return parent is None or works.may_answer(db, parent, work.actor_id)
 
 
 def _release(db: Connection, instance: Instance, work_id: int, named: list[tuple[int, list[Rendition]]], now: int) -> list[str]:

@@ -8,6 +8,7 @@ from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.moderation import MAX_COMMENT, MAX_REPORTED, Report, ReportCategory
+from fediart.domain.works import WorkState
 from fediart.ids import new_id
 from fediart.inbox.outcome import NOTHING, Done
 from fediart.instance import Instance
@@ -22,7 +23,7 @@ def handle_flag(db: Connection, _instance: Instance, sender: Actor, activity: Pa
     """Objects may be whole or bare ids, of the actor, of works, or of both. What is not of one person here is left out."""
     uris = [uri for item in fields.listed(activity.raw.get("object"), MAX_REPORTED) if (uri := fields.uri(item)) is not None]
     named = [actor for actor in actors.actors_by_uri(db, uris).values() if actor.is_local and actor.kind == "Person"]
-    found = [work for uri in uris if (work := works.work_by_uri(db, uri)) is not None]
+    found = [work for uri in uris if (work := works.work_by_uri(db, uri)) is not None and work.state == WorkState.PUBLISHED]
     target_id = named[0].id if named else next((work.actor_id for work in found), None)
     target = actors.actor_by_id(db, target_id) if target_id is not None else None
     if target is None or not target.is_local or reports.count_open(db, host=sender.host) >= MAX_OPEN_OF_HOST:

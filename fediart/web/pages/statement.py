@@ -11,9 +11,11 @@ from fediart.domain.policy import AiPolicy, LocalAction, Preset, RemoteAction
 from fediart.domain.terms import terms_of_artist
 from fediart.errors import NotFound
 from fediart.storage import actors
+from fediart.storage.blocks import hides_from
 from fediart.web.pages.forms import instance_of
 from fediart.web.render import render
 from fediart.web.reservation import reserve_works
+from fediart.web.security import signed_in
 
 IN_SHORT = {
     Preset.HUMAN_ART: "This server is for art made by people.",
@@ -95,6 +97,9 @@ async def rights(request: Request) -> Response:
     name = request.path_params["name"]
     actor = await instance.storage.read(actors.actor_named, name)
     if actor is None or actor.kind != "Person" or actor.gone:
+        raise NotFound("Nobody here has this name.")
+    account = await signed_in(request)
+    if await instance.storage.read(hides_from, actor, account.actor_id if account is not None else None):
         raise NotFound("Nobody here has this name.")
     if actor.username != name:
         return RedirectResponse(f"/@{actor.username}/rights", 301)
