@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 
+PACKAGES = ("fediverse-pasture-inputs", "funfedi-parsing-test-cases")
 STAMP = "2026-11-25T12:00:00Z"
 
 _STAND_INS: dict[str, dict[str, Any]] = {
@@ -53,7 +55,7 @@ def pasture_inputs(origin: str, reader: str) -> Iterator[Sent]:
     They are by `{origin}/actor`, which stands for the sender of that project; `reader` is addressed.
     """
     _stand_in()
-    from fediverse_pasture_inputs import available
+    available = import_module("fediverse_pasture_inputs").available
 
     sender = f"{origin}/actor"
     for part, inputs in sorted(available.items()):
@@ -78,7 +80,7 @@ def pasture_inputs(origin: str, reader: str) -> Iterator[Sent]:
 def parsing_test_cases(profile: dict[str, Any], reader: str) -> Iterator[Sent]:
     """`funfedi-parsing-test-cases`: activities of every shape. `profile` is the actor document of who sends them."""
     _stand_in()
-    import funfedi_parsing_test_cases as cases
+    cases = import_module("funfedi_parsing_test_cases")
 
     world = cases.Environment(sending_actor_profile=profile, receiving_actor=reader)
     for suite in (cases.activity_suite, cases.event_suite, cases.notes_suite, cases.poll_suite):
@@ -95,6 +97,7 @@ def folder_of_documents(folder: Path, origin: str, reader: str, work: str) -> It
 
     What is followed becomes `reader`, what is liked or boosted becomes `work`: of strangers' works nothing would be kept.
     """
+    seen: list[str] = []
     for path in sorted(folder.rglob("*.json")):
         try:
             document = json.loads(path.read_text())
@@ -104,6 +107,8 @@ def folder_of_documents(folder: Path, origin: str, reader: str, work: str) -> It
             continue
         name = str(path.relative_to(folder))
         document = _moved(document, origin)
+        document = _whole(document, f"{origin}/documents/{len(seen)}", f"{origin}/actor", reader)
+        seen.append(name)
         kind = document.get("type")
         if kind == "Follow":
             document["object"] = _aimed(document.get("object"), reader)
@@ -126,8 +131,20 @@ def _moved(document: dict[str, Any], origin: str) -> dict[str, Any]:
     return document
 
 
+def _whole(document: dict[str, Any], id_: str, sender: str, reader: str) -> dict[str, Any]:
+    """An excerpt gets what every server sends with it: an id, who says it, and somebody here to whom it is said."""
+    kind = document.get("type")
+    if kind is None or kind in _ACTORS or str(kind).endswith(("Collection", "CollectionPage")):
+        return document
+    is_verb = "object" in document or "actor" in document
+    whole = {"id": id_, ("actor" if is_verb else "attributedTo"): sender, **document}
+    if is_verb and isinstance(inner := whole.get("object"), dict) and kind == "Create":
+        whole["object"] = _whole(inner, f"{id_}/object", whole["actor"], reader)
+    if not is_verb:
+        cc = document.get("cc") or []
+        whole["cc"] = [*(cc if isinstance(cc, list) else [cc]), reader]
+    return whole
+
+
 def _aimed(of: Any, at: str) -> Any:
     return {**of, "id": at} if isinstance(of, dict) else at
-
-
-Corpus = Callable[[], Iterator[Sent]]

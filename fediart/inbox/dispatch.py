@@ -31,6 +31,8 @@ from fediart.inbox.handlers.flag import handle_flag
 from fediart.inbox.handlers.follow import handle_follow
 from fediart.inbox.handlers.keep_note import read_embedded
 from fediart.inbox.handlers.like import handle_like
+from fediart.inbox.handlers.move import handle_move
+from fediart.inbox.handlers.pin import handle_add, handle_remove
 from fediart.inbox.handlers.undo import handle_undo
 from fediart.inbox.handlers.update import handle_update
 from fediart.inbox.outcome import NOTHING, Done, Later
@@ -57,6 +59,7 @@ class Handler:
 
 HANDLERS: dict[str, Handler] = {
     "Accept": Handler(handle_accept),
+    "Add": Handler(handle_add),
     "Announce": Handler(handle_announce),
     "Block": Handler(handle_block),
     "Create": Handler(handle_create, read_embedded),
@@ -65,7 +68,9 @@ HANDLERS: dict[str, Handler] = {
     "Follow": Handler(handle_follow),
     "Like": Handler(handle_like),
     "EmojiReact": Handler(handle_like),
+    "Move": Handler(handle_move),
     "Reject": Handler(handle_reject),
+    "Remove": Handler(handle_remove),
     "Undo": Handler(handle_undo),
     "Update": Handler(handle_update, read_embedded),
 }
@@ -214,11 +219,12 @@ def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:
 
 
 def _read(row: Row[Any]) -> _Arrival:
+    activity = None
     try:
         activity = parse_activity(load_document(msgspec.json.decode(row.payload)["body"].encode()))
         return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
     except ParseError as problem:
-        log.info("arrival.unreadable", job=row.id, reason=problem.message)
+        _not_understood(activity, problem)
         return _Arrival(row, None)
 
 
