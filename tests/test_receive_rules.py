@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,20 @@ async def test_an_edit_that_only_names_its_note_is_asked_of_its_server(scene: Sc
     assert [entry["content"] for entry in await home(scene.world)] == ["<p>second</p>"]
 
 
-@pytest.mark.parametrize("shape", ["bare id", "whole", "tombstone", "in a list"])
-async def test_an_account_is_deleted_in_every_form(scene: Scene, shape: str) -> None:
-    ana = scene.ana
-    await follow(scene.world, ana)
-    await scene.heard(ana, ana.create(ana.note()))
-    forms = {
-        "bare id": ana.uri,
-        "whole": ana.document(),
-        "tombstone": {"id": ana.uri, "type": "Tombstone"},
-        "in a list": [ana.uri],
-    }
-    await scene.heard(ana, ana.activity("Delete", forms[shape]))
-    assert await scene.uris() == []
+async def test_an_account_is_deleted_in_every_form(scene: Scene) -> None:
+    forms: list[Callable[[FarActor], Any]] = [
+        lambda actor: actor.uri,
+        lambda actor: actor.document(),
+        lambda actor: {"id": actor.uri, "type": "Tombstone"},
+        lambda actor: [actor.uri],
+    ]
+    for number, form in enumerate(forms):
+        actor = scene.far.actor(f"leaver{number}")
+        await follow(scene.world, actor)
+        await scene.heard(actor, actor.create(actor.note()))
+        assert len(await scene.uris()) == 1
+        await scene.heard(actor, actor.activity("Delete", form(actor)))
+        assert await scene.uris() == []
 
 
 @pytest.mark.parametrize("shape", ["bare id", "in a list"])
@@ -74,19 +75,17 @@ async def test_a_reject_is_understood_in_its_shorter_forms(scene: Scene, shape: 
 async def test_an_embedded_actor_and_lists_for_scalars_are_understood(scene: Scene) -> None:
     await follow(scene.world, scene.ana)
     note = scene.ana.note()
-    told = {**scene.ana.create([{**note, "type": ["Note"]}]), "actor": [scene.ana.document()], "type": ["Create"]}
+    told = {**scene.ana.create(note), "object": [{**note, "type": ["Note"]}], "actor": [scene.ana.document()], "type": ["Create"]}
     await scene.heard(scene.ana, told)
     assert await scene.uris() == [note["id"]]
 
 
-@pytest.mark.parametrize(
-    "kind", ["TentativeAccept", "TentativeReject", "Question", "View", "Listen", "Read", "Join", "ChatMessage"]
-)
-async def test_a_verb_that_says_nothing_to_us_is_answered_202_and_changes_nothing(scene: Scene, kind: str) -> None:
+async def test_a_verb_that_says_nothing_to_us_is_answered_202_and_changes_nothing(scene: Scene) -> None:
     account_id = await find(scene.world, scene.ana)
     before = await relationship(scene.world, account_id)
     asked = {"type": "Follow", "actor": artist_uri(scene.world), "object": scene.ana.uri}
-    assert (await scene.ana.says(scene.world, scene.ana.activity(kind, asked))).status_code == 202
+    for kind in ("TentativeAccept", "TentativeReject", "Question", "View", "Listen", "Read", "Join", "ChatMessage"):
+        assert (await scene.ana.says(scene.world, scene.ana.activity(kind, asked))).status_code == 202
     assert await settled(scene.world) == []
     assert await relationship(scene.world, account_id) == before
 
@@ -109,7 +108,7 @@ async def test_a_poll_is_shown_with_its_answers_and_nobody_votes_in_ours(scene: 
     for piece in ("which?", "<li>red</li>", "<li>blue</li>", poll["id"]):
         assert piece in entry["content"]
     posted = await scene.post()
-    vote = scene.ana.note(None, name="red", inReplyTo=posted["uri"], to=[artist_uri(scene.world)], cc=[])
+    vote = scene.ana.note("", name="red", inReplyTo=posted["uri"], to=[artist_uri(scene.world)], cc=[])
     await scene.heard(scene.ana, scene.ana.create(vote))
     assert (await scene.work(posted["id"]))["replies_count"] == 0
     assert await scene.notices() == []
@@ -118,18 +117,20 @@ async def test_a_poll_is_shown_with_its_answers_and_nobody_votes_in_ours(scene: 
 # -------------------------------------------------------------------------------------------------------- reactions
 
 
-@pytest.mark.parametrize(("kind", "word"), [("Like", "content"), ("EmojiReact", "content"), ("Like", "_misskey_reaction")])
-async def test_a_like_with_a_face_is_shown_with_it(scene: Scene, kind: str, word: str) -> None:
+async def test_a_like_with_a_face_is_shown_with_it(scene: Scene) -> None:
     posted = await scene.post()
     tag = [{"type": "Emoji", "name": ":lamp:", "icon": {"type": "Image", "url": f"{scene.far.url}/lamp.png"}}]
-    await scene.heard(scene.ana, scene.ana.activity(kind, posted["uri"], tag=tag, **{word: ":lamp:\u202e"}))
+    ways = [("Like", "content"), ("EmojiReact", "content"), ("Like", "_misskey_reaction")]
+    for number, (kind, word) in enumerate(ways):
+        actor = scene.far.actor(f"liker{number}")
+        await scene.heard(actor, actor.activity(kind, posted["uri"], tag=tag, **{word: ":lamp:\u202e"}))
     await scene.heard(scene.bo, scene.bo.activity("Like", posted["uri"]))
     listed = (await scene.world.client.get("/api/v1/notifications")).json()
-    assert {item["account"]["username"]: item.get("emoji") for item in listed} == {"ana": ":lamp:", "bo": None}
+    assert [item.get("emoji") for item in listed] == [None, ":lamp:", ":lamp:", ":lamp:"]
     async with people_of(scene.world.instance) as people:
         page = (await (await people.person("mira")).browser.get("/notifications")).text
-    assert "likes your work: :lamp:" in page
-    assert page.count("likes your work") == 2
+    assert page.count("likes your work: :lamp:") == 3
+    assert page.count("likes your work") == 4
     assert scene.far.times_asked("/lamp.png") == 0
 
 
@@ -162,20 +163,19 @@ async def test_a_group_passes_on_what_its_members_make(scene: Scene) -> None:
     assert [item["content"] for item in told_of["descendants"]] == ["<p>an answer</p>"]
 
 
-@pytest.mark.parametrize("kind", ["Like", "Dislike", "Delete", "Undo", "Flag", "Lock"])
-async def test_what_a_group_passes_on_of_other_verbs_fetches_and_changes_nothing(scene: Scene, kind: str) -> None:
+async def test_what_a_group_passes_on_of_other_verbs_fetches_and_changes_nothing(scene: Scene) -> None:
     group = _group(scene)
     await follow(scene.world, group)
     await follow(scene.world, scene.ana)
     note = scene.ana.note()
     await scene.heard(scene.ana, scene.ana.create(note))
-    before = len(scene.other.asked)
-    inner = scene.eve.activity(kind, note["id"])
-    scene.other.serve(inner["id"].removeprefix(scene.other.url), inner)
-    await scene.heard(group, group.activity("Announce", inner, to=[AS_PUBLIC]))
+    for kind in ("Like", "Dislike", "Delete", "Undo", "Flag", "Lock"):
+        inner = scene.eve.activity(kind, note["id"])
+        scene.other.serve(inner["id"].removeprefix(scene.other.url), inner)
+        await scene.heard(group, group.activity("Announce", inner, to=[AS_PUBLIC]))
     (entry,) = await home(scene.world)
     assert (entry["uri"], entry["favourites_count"], entry["reblogs_count"]) == (note["id"], 0, 0)
-    assert len(scene.other.asked) == before
+    assert scene.other.asked == []
 
 
 # ------------------------------------------------------------------------------------------------------------- pins
@@ -240,24 +240,33 @@ async def test_who_moves_is_followed_where_they_go_once_both_sides_say_so(scene:
     assert "goes on at" in page
 
 
-@pytest.mark.parametrize(
-    "flaw",
-    ["not named back", "of somebody else", "named as another", "moved on itself", "of ours", "to itself", "nowhere", "not there"],
+FLAWS = (
+    "not named back",
+    "of somebody else",
+    "named as another",
+    "moved on itself",
+    "of ours",
+    "to itself",
+    "nowhere",
+    "not there",
 )
-async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene, flaw: str) -> None:
-    ana, new = scene.ana, scene.other.actor("ana")
-    account_id = await follow(scene.world, ana)
-    aliases = {"not named back": [], "named as another": [f"{ana.uri}/x", scene.bo.uri]}.get(flaw, [ana.uri])
-    new.shows(alsoKnownAs=aliases, **({"movedTo": scene.eve.uri} if flaw == "moved on itself" else {}))
-    if flaw == "not there":
-        scene.other.serve("/users/ana", {}, status=404)
-    sender = scene.bo if flaw == "of somebody else" else ana
-    target = {"of ours": artist_uri(scene.world), "to itself": ana.uri, "nowhere": None}.get(flaw, new.uri)
-    asked_before = len(scene.other.asked)
-    await scene.heard(sender, sender.activity("Move", ana.uri, target=target))
-    assert (await relationship(scene.world, account_id))["following"]
+
+
+async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene) -> None:
+    for number, flaw in enumerate(FLAWS):
+        old, new = scene.far.actor(f"old{number}"), scene.other.actor(f"new{number}")
+        account_id = await follow(scene.world, old)
+        aliases = {"not named back": [], "named as another": [f"{old.uri}/x", scene.bo.uri]}.get(flaw, [old.uri])
+        new.shows(alsoKnownAs=aliases, **({"movedTo": scene.eve.uri} if flaw == "moved on itself" else {}))
+        if flaw == "not there":
+            scene.other.serve(f"/users/{new.name}", {}, status=404)
+        sender = scene.bo if flaw == "of somebody else" else old
+        target = {"of ours": artist_uri(scene.world), "to itself": old.uri, "nowhere": None}.get(flaw, new.uri)
+        asked_before = len(scene.other.asked)
+        await scene.heard(sender, sender.activity("Move", old.uri, target=target))
+        assert (await relationship(scene.world, account_id))["following"], flaw
+        assert len(scene.other.asked) - asked_before <= 1, "one question at most"
     assert scene.other.received("Follow") == []
-    assert len(scene.other.asked) - asked_before <= 1, "one question at most"
 
 
 async def test_who_has_just_moved_does_not_move_again_for_seven_days(scene: Scene) -> None:
