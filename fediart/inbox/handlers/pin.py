@@ -32,11 +32,11 @@ async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivi
     read = await fetch_note(instance, activity)
     if read.note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
-    return await instance.storage.write(_keep_and_pin, sender, read, instance.clock())
+    return await instance.storage.write(_keep_and_pin, instance, sender, read, instance.clock())
 
 
-def _keep_and_pin(db: Connection, sender: Actor, read: ReadNote, now: int) -> Done:
-    keep_note(db, sender, read, now)
+def _keep_and_pin(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now: int) -> Done:
+    keep_note(db, instance.policy, sender, read, now)
     work = works.work_by_uri(db, read.note.uri)
     if work is None:
         return left("it is not to be kept")
