@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, func, select, update
 
 from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.clock import system_clock, to_iso
-from fediart.storage.tables import actors
+from fediart.storage.tables import actors, boosts, follows, images, likes, notifications, pins, tombstones, works
 from tests.far_server import FarActor, artist_uri, find, follow, home, relationship, settled
 from tests.people import people_of
 from tests.scene import Scene, a_scene
@@ -280,9 +280,92 @@ async def test_who_has_just_moved_does_not_move_again_for_seven_days(scene: Scen
     await scene.heard(ana, ana.activity("Move", ana.uri, target=newer.uri))
     assert newer.uri not in [asked["object"] for asked in scene.other.received("Follow")]
 
-    def a_week_ago(db: Any) -> None:
+    def a_week_ago(db: Connection) -> None:
         db.execute(update(actors).where(actors.c.uri == ana.uri).values(moved_at=actors.c.moved_at - 7 * DAY))
 
     await scene.world.instance.storage.write(a_week_ago)
     await scene.heard(ana, ana.activity("Move", ana.uri, target=newer.uri))
     await until(lambda: newer.uri in [asked["object"] for asked in scene.other.received("Follow")])
+
+
+# --------------------------------------------------------------------------------------------------- spoiled activities
+
+
+def _rows(db: Connection) -> dict[str, int]:
+    tables = (actors, boosts, follows, images, likes, notifications, pins, tombstones, works)
+    return {table.name: db.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
+
+
+async def test_a_mistyped_activity_costs_at_most_one_fetch_and_leaves_nothing(scene: Scene) -> None:
+    ana, world = scene.ana, scene.world
+    ana.shows(featured=f"{ana.uri}/featured")
+    await follow(world, ana)
+    strange: list[Any] = [
+        5,
+        True,
+        1e300,
+        "",
+        "x",
+        "urn:x:1",
+        "javascript:alert(1)",
+        [],
+        {},
+        [[]],
+        [5, ana.uri],
+        {"id": 5},
+        {"id": {"id": "x"}},
+    ]
+    strange += [{"type": "Note"}, {"type": 5, "id": f"{scene.far.url}/nothing/1"}, {"object": {"object": {"object": ana.uri}}}]
+    strange += [
+        {"type": "Note", "attributedTo": ana.uri},
+        {"type": "Note", "id": f"{scene.far.url}/nothing/2", "attributedTo": 5},
+    ]
+    strange += [{"type": "Note", "id": f"{scene.other.url}/n", "attributedTo": ana.uri}, f"{scene.far.url}/nothing/3"]
+    before = await world.instance.storage.read(_rows)
+    for kind in (
+        "Create",
+        "Update",
+        "Announce",
+        "Like",
+        "EmojiReact",
+        "Follow",
+        "Accept",
+        "Reject",
+        "Undo",
+        "Add",
+        "Remove",
+        "Move",
+    ):
+        for of in strange:
+            for target in (f"{ana.uri}/featured", 5, of):
+                asked = len(scene.far.asked) + len(scene.other.asked)
+                await scene.heard(ana, ana.activity(kind, of, target=target))
+                assert len(scene.far.asked) + len(scene.other.asked) - asked <= 1, (kind, of)
+    after = await world.instance.storage.read(_rows)
+    assert {**after, "tombstones": 0} == {**before, "tombstones": 0}
+
+
+async def test_a_signature_inside_of_a_document_gives_no_authority_and_no_context_is_fetched(scene: Scene) -> None:
+    """Row 7 (CVE-2026-46349, -42462): what ana's server signed once, passed on by eve, and words that change their meaning."""
+    await follow(scene.world, scene.ana)
+    await find(scene.world, scene.eve)
+    far, other = len(scene.far.asked), len(scene.other.asked)
+    note = scene.ana.note()
+    inside = {"type": "RsaSignature2017", "creator": scene.ana.key_id, "created": note["published"], "signatureValue": "AA=="}
+    context: list[Any] = [f"{scene.other.url}/context", {"actor": "as:object", "kind": "@type", "who": {"@id": "as:actor"}}]
+    told = {**scene.ana.create(note), "signature": inside}
+    assert (await scene.eve.says(scene.world, told)).status_code == 401
+    assert (await scene.eve.says(scene.world, {**told, "@context": context})).status_code == 401
+    for word in ("@graph", "@included", "@reverse"):
+        assert (
+            await scene.ana.says(scene.world, {**scene.ana.create(note), word: [scene.eve.activity("Like", "x")]})
+        ).status_code == 400
+    renamed = {**scene.eve.activity("Like", artist_uri(scene.world)), "@context": context, "kind": "Delete", "who": scene.ana.uri}
+    assert (await scene.eve.says(scene.world, renamed)).status_code == 202
+    assert await settled(scene.world) == []
+    assert await scene.uris() == []
+    assert (len(scene.far.asked), len(scene.other.asked)) == (far, other)
+    # Said by herself the same is taken, whatever hangs on it.
+    await scene.heard(scene.ana, {**told, "@context": context})
+    assert await scene.uris() == [note["id"]]
+    assert scene.other.times_asked("/context") == 0
