@@ -251,6 +251,7 @@ FLAWS = (
     "nowhere",
     "not there",
 )
+FLAWS += ("to whom mira blocks",)
 
 
 async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene) -> None:
@@ -263,6 +264,8 @@ async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene)
             scene.other.serve(f"/users/{new.name}", {}, status=404)
         sender = scene.bo if flaw == "of somebody else" else old
         target = {"of ours": artist_uri(scene.world), "to itself": old.uri, "nowhere": None}.get(flaw, new.uri)
+        if flaw == "to whom mira blocks":
+            assert (await scene.world.client.post(f"/api/v1/accounts/{await find(scene.world, new)}/block")).status_code == 200
         asked_before = len(scene.other.asked)
         await scene.heard(sender, sender.activity("Move", old.uri, target=target))
         assert (await relationship(scene.world, account_id))["following"], flaw

@@ -19,7 +19,7 @@ from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import ask_follow, end_follow
 from fediart.remote.bring_home import fetch_actor, keep_actor
-from fediart.storage import actors, follows
+from fediart.storage import actors, blocks, follows
 
 COOLDOWN_MS = 7 * 24 * 3600 * 1000
 
@@ -48,11 +48,13 @@ async def _move(instance: Instance, sender: Actor, target: str) -> Done:
 
 
 def _follow_there(db: Connection, instance: Instance, sender: Actor, arrived: Actor, now: int) -> Done:
+    if arrived.is_suspended or arrived.gone:
+        return left("where it moves to is kept away from here")
     actors.change_actor(db, sender.id, moved_to=arrived.uri, moved_at=now)
     for follower_id in follows.local_followers(db, sender.id):
         follower = actors.actor_by_id(db, follower_id)
         before = follows.follow_between(db, follower_id, sender.id)
-        if follower is None or before is None:
+        if follower is None or before is None or blocks.are_apart(db, follower_id, arrived.id):
             continue
         follows.drop_follow(db, follower_id, sender.id)
         end_follow(db, instance.identifiers, follower, sender, before.uri, now)
