@@ -266,10 +266,10 @@ async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene)
         target = {"of ours": artist_uri(scene.world), "to itself": old.uri, "nowhere": None}.get(flaw, new.uri)
         if flaw == "to whom mira blocks":
             assert (await scene.world.client.post(f"/api/v1/accounts/{await find(scene.world, new)}/block")).status_code == 200
-        asked_before = len(scene.other.asked)
+        asked_before = scene.other.times_asked(f"/users/{new.name}")
         await scene.heard(sender, sender.activity("Move", old.uri, target=target))
         assert (await relationship(scene.world, account_id))["following"], flaw
-        assert len(scene.other.asked) - asked_before <= 1, "one question at most"
+        assert scene.other.times_asked(f"/users/{new.name}") - asked_before <= 1, "one question at most"
     assert scene.other.received("Follow") == []
 
 
