@@ -250,8 +250,8 @@ FLAWS = (
     "to itself",
     "nowhere",
     "not there",
+    "to whom mira blocks",
 )
-FLAWS += ("to whom mira blocks",)
 
 
 async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene) -> None:

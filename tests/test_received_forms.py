@@ -364,7 +364,7 @@ def test_what_is_answered_is_understood_in_every_form() -> None:
 def test_what_stands_below_the_words_is_bounded() -> None:
     films = [at("x" * 1_900 + f"&{n}.mp4", type="Video", name="&" * 500) for n in range(32)]
     options = [{"type": "Note", "name": "&" * 500} for _ in range(100)]
-    read = read_note(said(type="Question", content="x" * 70_000, attachment=films, oneOf=options))
+    read = read_note(said(type="Question", content="\U0001f308" * 49_990, attachment=films, oneOf=options))
     assert len(read.words["content"].encode()) < 256_000
     assert read_note(said(attachment=films)).words["content"].count("<a ") == 8
     assert len(read_note(said(content=f'<img src="{FAR}/1.jpg">' * 5_000)).pictures) == 16
