@@ -457,7 +457,8 @@ def test_a_video_of_an_account_and_a_channel_is_by_the_account() -> None:
     found = parse_note(document("video-by-an-account-and-a-channel-peertube"))
     assert found.attributed_to == "https://far.example/accounts/ana"
     assert found.url == "https://far.example/w/01"
-    assert (found.kind, found.name, found.attachments) == ("Video", "A film", ())
+    assert (found.kind, found.name, found.content) == ("Video", "A film", "<p>About *light*</p>")
+    assert [picture.url for picture in found.attachments] == ["https://far.example/preview.jpg"], "its still stands for it"
 
 
 def test_words_by_language_only_are_the_words() -> None:
@@ -487,7 +488,9 @@ def test_the_picture_among_a_files_links_is_taken_and_a_film_is_not() -> None:
 
 def test_files_without_a_media_type_are_known_by_their_name_or_kind() -> None:
     found = parse_note(document("note-with-files-of-no-media-type"))
-    assert [p.url.rsplit("/", 1)[1] for p in found.attachments] == ["by-its-name.JPG?x=1", "by-its-type", "by-its-name.webp"]
+    names = [picture.url.rsplit("/", 1)[1] for picture in found.attachments]
+    assert names == ["by-its-name.JPG?x=1", "by-its-type", "by-its-name.webp", "a-bare-address.jpg"]
+    assert [link.href.rsplit("/", 1)[1] for link in found.links] == ["nothing-says-that-it-is-a-picture"]
     assert found.attributed_to == "https://far.example/users/ana"
 
 

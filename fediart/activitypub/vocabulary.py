@@ -96,6 +96,8 @@ class ParsedActor:
     fields: tuple[tuple[str, str], ...]
     locked: bool
     published_ms: int | None
+    also_known_as: tuple[str, ...] = ()
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,19 @@ class ParsedMention:
 
 
 @dataclass(frozen=True, slots=True)
+class ParsedLink:
+    """Something attached that is not shown here; `name` '' where it has none."""
+
+    href: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedNote:
     """A note-like object of another server. `content` is HTML as it came: not sanitised.
 
     `self_label`: how its author says it was made, '' or one of `declarations.LABELS`.
+    `options`: of a poll. `facts`: of an event, a line of plain text each.
     """
 
     uri: str
@@ -144,6 +155,9 @@ class ParsedNote:
     language: str | None
     reservation: Reservation | None = None
     self_label: str = ""
+    links: tuple[ParsedLink, ...] = ()
+    options: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,9 @@ class Actor:
     created_at: int
     fetched_at: int
     standing: Standing = Standing.GOOD
+    moved_to: str | None = None
+    """The id of who they are now, once both sides have said so."""
+    moved_at: int | None = None
 
     @property
     def is_suspended(self) -> bool:

@@ -25,3 +25,5 @@ class ShownNotification:
     sender: ShownActor
     work: ShownWork | None
     seen: bool
+    face: str = ""
+    """What a like was said with."""

@@ -31,9 +31,11 @@ from fediart.inbox.handlers.flag import handle_flag
 from fediart.inbox.handlers.follow import handle_follow
 from fediart.inbox.handlers.keep_note import read_embedded
 from fediart.inbox.handlers.like import handle_like
+from fediart.inbox.handlers.move import handle_move
+from fediart.inbox.handlers.pin import handle_add, handle_remove
 from fediart.inbox.handlers.undo import handle_undo
 from fediart.inbox.handlers.update import handle_update
-from fediart.inbox.outcome import Done, Later
+from fediart.inbox.outcome import NOTHING, Done, Later
 from fediart.instance import Instance
 from fediart.storage import actors, leases
 from fediart.storage.engine import undone_on_error
@@ -57,6 +59,7 @@ class Handler:
 
 HANDLERS: dict[str, Handler] = {
     "Accept": Handler(handle_accept),
+    "Add": Handler(handle_add),
     "Announce": Handler(handle_announce),
     "Block": Handler(handle_block),
     "Create": Handler(handle_create, read_embedded),
@@ -65,7 +68,9 @@ HANDLERS: dict[str, Handler] = {
     "Follow": Handler(handle_follow),
     "Like": Handler(handle_like),
     "EmojiReact": Handler(handle_like),
+    "Move": Handler(handle_move),
     "Reject": Handler(handle_reject),
+    "Remove": Handler(handle_remove),
     "Undo": Handler(handle_undo),
     "Update": Handler(handle_update, read_embedded),
 }
@@ -138,13 +143,14 @@ class Handling:
                         outcome = handler.act(db, instance, sender, arrival.activity, arrival.read, now)
                 except ParseError as problem:
                     _not_understood(arrival.activity, problem)
-                    outcome = Done()
+                    outcome = NOTHING
                 except Exception as problem:  # a door: told to whoever works the lane, who defers it
                     stopped = _Stopped(arrival, problem=problem)
                     break
                 if not isinstance(outcome, Done):
                     stopped = _Stopped(arrival, later=outcome)
                     break
+                _tell_left(arrival.activity, outcome)
                 done.append(outcome)
             ended.append(arrival.row.id)
         if leases.finish(db, jobs, ended, lease=self._lease) != len(ended):
@@ -160,7 +166,9 @@ class Handling:
         problem, lane = stopped.problem, None
         if stopped.later is not None:
             try:
-                await self._follow_up([await stopped.later()])
+                outcome = await stopped.later()
+                _tell_left(activity, outcome)
+                await self._follow_up([outcome])
             except ParseError as unclear:
                 _not_understood(activity, unclear)
             except RemoteError as failed:
@@ -211,11 +219,12 @@ def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:
 
 
 def _read(row: Row[Any]) -> _Arrival:
+    activity = None
     try:
         activity = parse_activity(load_document(msgspec.json.decode(row.payload)["body"].encode()))
         return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
     except ParseError as problem:
-        log.info("arrival.unreadable", job=row.id, reason=problem.message)
+        _not_understood(activity, problem)
         return _Arrival(row, None)
 
 
@@ -234,4 +243,10 @@ def _is_final(problem: RemoteError) -> bool:
 
 def _not_understood(activity: ParsedActivity | None, problem: FediartError) -> None:
     if activity is not None:
-        log.info("arrival.not_understood", kind=activity.type, actor=activity.actor, reason=problem.message)
+        said = {"kind": activity.type, "actor": activity.actor, "activity": activity.uri}
+        log.info("arrival.not_understood", **said, reason=problem.message, detail=problem.detail)
+
+
+def _tell_left(activity: ParsedActivity | None, outcome: Done) -> None:
+    if activity is not None and outcome.left:
+        log.info("arrival.left", kind=activity.type, actor=activity.actor, activity=activity.uri, reason=outcome.left)

@@ -61,7 +61,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
         return Receipt(401, "Not verified: signed by somebody else than its actor.")
     if activity.type not in HANDLERS:
-        log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri)
+        log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri, activity=activity.uri)
         return ACCEPTED
     fresh = await instance.storage.write(
         arrivals.receive, uri=_told_as(activity, headers), actor_uri=signer.uri, body=body, now=instance.clock()

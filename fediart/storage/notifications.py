@@ -11,7 +11,7 @@ from fediart.domain.moderation import Place
 from fediart.domain.notifications import NotificationKind, ShownNotification
 from fediart.storage.actors import shown_actors
 from fediart.storage.shown import works_shown
-from fediart.storage.tables import accounts, actors, notifications
+from fediart.storage.tables import accounts, actors, likes, notifications
 from fediart.storage.visible import heard_by_bound
 
 # Asked with every page and every arrival, so put together once.
@@ -69,12 +69,28 @@ def notifications_of(
         work.work.id: work
         for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id, place=Place.NOTIFICATIONS)
     }
+    faces = _faces(db, [row.work_id for row in rows if row.kind == NotificationKind.LIKE])
     told = [
-        ShownNotification(row.id, NotificationKind(row.kind), people[row.from_actor_id], shown.get(row.work_id), row.seen)
+        ShownNotification(
+            row.id,
+            NotificationKind(row.kind),
+            people[row.from_actor_id],
+            shown.get(row.work_id),
+            row.seen,
+            faces.get((row.from_actor_id, row.work_id), "") if row.kind == NotificationKind.LIKE else "",
+        )
         for row in rows
         if row.from_actor_id in people and (row.work_id is None or row.work_id in shown)
     ]
     return listed(told, [row.id for row in rows], limit)
+
+
+def _faces(db: Connection, work_ids: list[int]) -> dict[tuple[int, int], str]:
+    """(actor, work) → what their like was said with, where it was said with something."""
+    if not work_ids:
+        return {}
+    query = select(likes.c.actor_id, likes.c.work_id, likes.c.face).where(likes.c.work_id.in_(work_ids), likes.c.face != "")
+    return {(row[0], row[1]): row[2] for row in db.execute(query)}
 
 
 def unseen_count(db: Connection, actor_id: int) -> int:

@@ -22,11 +22,13 @@ def reaction_by_uri(db: Connection, kind: str, uri: str) -> Row[Any] | None:
     return db.execute(select(TABLES[kind]).where(TABLES[kind].c.uri == uri)).first()
 
 
-def put_reaction(db: Connection, kind: str, *, id_: int, actor_id: int, work_id: int, uri: str) -> bool:
-    """False when the actor had done so before."""
+def put_reaction(db: Connection, kind: str, *, id_: int, actor_id: int, work_id: int, uri: str, face: str = "") -> bool:
+    """False when the actor had done so before. `face`: what a like was said with."""
     if reaction_by(db, kind, actor_id, work_id) is not None:
         return False
-    db.execute(insert(TABLES[kind]).values(id=id_, actor_id=actor_id, work_id=work_id, uri=uri))
+    db.execute(
+        insert(TABLES[kind]).values(id=id_, actor_id=actor_id, work_id=work_id, uri=uri, **({"face": face} if face else {}))
+    )
     count_change(db, work_id, **{_COUNT[kind]: 1})
     return True
 

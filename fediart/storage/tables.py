@@ -76,6 +76,9 @@ actors = Table(
     # What moderators let it be here (`domain/moderation.Standing`): the stricter of their word on it and of its host's rule.
     Column("standing", String(16), nullable=False, server_default=""),
     Column("own_standing", String(16), nullable=False, server_default=""),
+    # Where its followers were sent, once both addresses had said so.
+    Column("moved_to", Text),
+    Column("moved_at", BigInteger),
     UniqueConstraint("host", "username"),
 )
 Index("ix_actors_public_key_id", actors.c.public_key_id)
@@ -342,7 +345,18 @@ likes = Table(
     Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
     Column("work_id", BigInteger, ForeignKey("works.id"), nullable=False, index=True),
     Column("uri", Text, nullable=False, index=True),
+    # What it was said with (an emoji, or the name of one), '' for a plain like.
+    Column("face", Text, nullable=False, server_default=""),
     UniqueConstraint("actor_id", "work_id"),
+)
+
+# What an actor of another server shows first.
+pins = Table(
+    "pins",
+    metadata,
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), primary_key=True, autoincrement=False),
+    Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True),
+    Column("pinned_at", BigInteger, nullable=False),
 )
 
 boosts = Table(

@@ -6,7 +6,6 @@ from typing import Any
 
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
-from fediart.clock import from_iso
 from fediart.errors import ParseError
 
 # Documents that reshape themselves by JSON-LD are not understood here, on purpose (CVE-2026-46349).
@@ -30,6 +29,6 @@ def parse_activity(document: dict[str, Any]) -> ParsedActivity:
         target=fields.uri(document.get("target")),
         to=fields.addresses(document.get("to")),
         cc=fields.addresses(document.get("cc")),
-        published_ms=from_iso(fields.text(document.get("published"), 64)),
+        published_ms=fields.moment(document.get("published")),
         raw=document,
     )

@@ -8,7 +8,6 @@ from typing import Any
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActor
-from fediart.clock import from_iso
 from fediart.errors import ParseError
 
 KINDS = frozenset({"Person", "Service", "Application", "Group", "Organization"})
@@ -18,7 +17,7 @@ _USERNAME = re.compile(r"[\w.-]{1,256}", re.ASCII)
 
 def parse_actor(document: dict[str, Any]) -> ParsedActor:
     """Raises ParseError when it is not an actor with a name, an inbox and a key on its own host."""
-    uri, kind = fields.uri(document.get("id")), fields.kind(document.get("type"))
+    uri, kind = fields.uri(document.get("id")), fields.kind(document.get("type"), KINDS)
     if uri is None or kind not in KINDS:
         raise ParseError("This is not an actor.")
     username = fields.text(document.get("preferredUsername"), 256)
@@ -38,8 +37,8 @@ def parse_actor(document: dict[str, Any]) -> ParsedActor:
         uri=uri,
         kind=kind,
         username=username,
-        name=fields.text(document.get("name"), 2_048),
-        summary=fields.text(document.get("summary"), 20_480),
+        name=fields.named(document, "name", 2_048),
+        summary=fields.named(document, "summary", 20_480),
         url=_url(document.get("url")) or uri,
         inbox=inbox,
         shared_inbox=shared if shared is not None and same_host(uri, shared) else None,
@@ -55,7 +54,9 @@ def parse_actor(document: dict[str, Any]) -> ParsedActor:
         image_alt=image_alt,
         fields=_profile_fields(document.get("attachment")),
         locked=document.get("manuallyApprovesFollowers") is True,
-        published_ms=from_iso(fields.text(document.get("published"), 64)),
+        published_ms=fields.moment(document.get("published")),
+        also_known_as=fields.addresses(document.get("alsoKnownAs")),
+        moved_to=fields.uri(document.get("movedTo")),
     )
 
 
@@ -81,6 +82,6 @@ def _picture(value: Any) -> tuple[str | None, str]:
 def _profile_fields(value: Any) -> tuple[tuple[str, str], ...]:
     found = []
     for item in fields.listed(value, MAX_FIELDS):
-        if isinstance(item, dict) and item.get("type") == "PropertyValue":
+        if isinstance(item, dict) and fields.kind(item.get("type")) in ("PropertyValue", "schema:PropertyValue"):
             found.append((fields.text(item.get("name"), 2_047), fields.text(item.get("value"), 2_047)))
     return tuple(found)

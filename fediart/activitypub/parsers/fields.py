@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from fediart.activitypub.identifiers import is_web_uri
-from fediart.activitypub.vocabulary import AS_PUBLIC
+from fediart.activitypub.vocabulary import AS, AS_PUBLIC
+from fediart.clock import from_iso
 
 _PUBLIC = frozenset({AS_PUBLIC, "as:Public", "Public"})
 MAX_ADDRESSES = 256
@@ -28,6 +30,8 @@ def listed(value: Any, limit: int) -> list[Any]:
 def text(value: Any, limit: int) -> str:
     """A string cut to `limit` characters; '' when it is none. Lone surrogates cannot be stored and are replaced."""
     value = first(value)
+    if isinstance(value, dict):
+        value = value.get("@value")
     if not isinstance(value, str):
         return ""
     return value[:limit].encode("utf-8", "replace").decode().replace("\x00", "")
@@ -52,9 +56,27 @@ def addresses(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def kind(value: Any) -> str:
-    """The type of a document, the first one where there are several."""
-    return text(value, 64)
+def kind(value: Any, known: Container[str] = ()) -> str:
+    """The type of a document. Of several the first that is known, else the first."""
+    names = [text(item, 128).removeprefix("as:").removeprefix(f"{AS}#")[:64] for item in listed(value, 10)]
+    return next((name for name in names if name in known), names[0] if names else "")
+
+
+def named(document: Any, word: str, limit: int) -> str:
+    """`name` or `summary` of an object, also where it is there by language only (`nameMap`)."""
+    if not isinstance(document, dict):
+        return ""
+    if said := text(document.get(word), limit):
+        return said
+    by_language = document.get(f"{word}Map")
+    words = list(by_language.values())[:20] if isinstance(by_language, dict) else []
+    return next((found for item in words if (found := text(item, limit))), "")
+
+
+def moment(value: Any) -> int | None:
+    """A time in milliseconds since 1970; None when it is none that is understood."""
+    said = text(value, 64).strip().upper()
+    return from_iso(said) if said else None
 
 
 def whole(value: Any, limit: int) -> int | None:

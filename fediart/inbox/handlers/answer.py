@@ -8,7 +8,7 @@ from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow
-from fediart.inbox.outcome import NOTHING, Done
+from fediart.inbox.outcome import NOTHING, Done, left
 from fediart.instance import Instance
 from fediart.storage import actors, follows, timelines
 from fediart.storage.follows import follow_of_uri
@@ -26,13 +26,17 @@ def _asked(db: Connection, sender: Actor, activity: ParsedActivity) -> Follow | 
 
 def handle_accept(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, _now: int) -> Done:
     follow = _asked(db, sender, activity)
-    if follow is not None and follows.accept_follow(db, follow.follower_id, follow.followee_id):
+    if follow is None:
+        return left("it answers no request of ours")
+    if follows.accept_follow(db, follow.follower_id, follow.followee_id):
         timelines.fill_from(db, follow.follower_id, sender.id)
     return NOTHING
 
 
 def handle_reject(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, _now: int) -> Done:
     follow = _asked(db, sender, activity)
-    if follow is not None and follows.drop_follow(db, follow.follower_id, follow.followee_id):
+    if follow is None:
+        return left("it answers no request of ours")
+    if follows.drop_follow(db, follow.follower_id, follow.followee_id):
         timelines.take_author(db, follow.follower_id, sender.id)
     return NOTHING

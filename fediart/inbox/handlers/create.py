@@ -10,7 +10,7 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.errors import ParseError
 from fediart.inbox.handlers.keep_note import ReadNote, concerns_us, fetch_note, keep_note
-from fediart.inbox.outcome import NOTHING, Done, Later
+from fediart.inbox.outcome import NOTHING, Done, Later, left
 from fediart.instance import Instance
 
 
@@ -27,9 +27,11 @@ def _keep(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now
     if note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
     if note.name and not note.content and note.in_reply_to:
-        return NOTHING  # a vote in a poll of ours, of which there are none
-    if not concerns_us(db, sender, note) or keep_note(db, instance.policy, sender, read, now) is None:
-        return NOTHING
+        return left("a vote, and there are no polls of ours")
+    if not concerns_us(db, sender, note):
+        return left("it concerns nobody here")
+    if keep_note(db, instance.policy, sender, read, now) is None:
+        return left("it is here already, or not to be kept")
     return Done(wake=("bring_image",)) if note.attachments else NOTHING
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
-from fediart.inbox.outcome import NOTHING, Done, Later
+from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import Instance
 from fediart.storage import actors, follows, works
 
@@ -20,7 +20,7 @@ def handle_delete(
     db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int
 ) -> Done | Later:
     if activity.object_uri is None or not same_host(activity.object_uri, sender.uri):
-        return NOTHING
+        return left("what it deletes is on another host")
     if activity.object_uri == sender.uri:
         return partial(_remove_actor, instance, sender)
     return Done(discard=tuple(_remove(db, sender, activity.object_uri, now)))

@@ -10,7 +10,7 @@ from fediart.domain.actors import Actor
 from fediart.domain.follows import Follow, FollowState
 from fediart.domain.notifications import NotificationKind
 from fediart.ids import new_id
-from fediart.inbox.outcome import NOTHING, Done
+from fediart.inbox.outcome import Done, left
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import answer_follow
 from fediart.storage import actors, blocks, follows, notifications, works
@@ -19,12 +19,12 @@ from fediart.storage import actors, blocks, follows, notifications, works
 def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     target = actors.actor_by_uri(db, activity.object_uri or "")
     if target is None or not target.is_local or target.kind != "Person":
-        return NOTHING
+        return left("nobody here has this address")
     # Its Undo came first. Once only: the id may be used again by whoever follows anew.
     if works.take_tombstone(db, activity.uri, sender.uri):
-        return NOTHING
+        return left("it was taken back already")
     if target.is_suspended:
-        return NOTHING
+        return left("nobody here has this address")
     follow = build_follow(activity.uri, sender.uri, target.uri)
     if blocks.are_apart(db, sender.id, target.id):
         # Said in any case: a server that hears nothing shows its user a request that waits for ever.

@@ -85,15 +85,48 @@ def concerns_us(db: Connection, author: Actor, note: ParsedNote) -> bool:
     return parent is not None and not shut
 
 
+_AS_THEY_ARE = frozenset({"Note", "ChatMessage", "Image"})
+MAX_BELOW = 32_768
+"""Bytes of what stands above and below the words, so that a row stays a row."""
+
+
 def shown_content(note: ParsedNote) -> str:
-    """Sanitised HTML; what is no Note is shown with its title and a link to where it can be seen whole."""
+    """Sanitised HTML. What is no Note has its title above, as a link to where it can be seen whole; what was attached and is
+    no picture stands below, as a link too."""
+    link = note.url or note.uri
     body = clean_html(note.content)
-    if note.kind in ("Note", "Image"):
-        return body
-    title = html.escape(clean_name(note.name, 500))
-    link = html.escape(note.url or note.uri)
-    heading = f'<p><a href="{link}" rel="nofollow noopener noreferrer">{title or link}</a></p>'
-    return heading + body
+    if not body and (note.kind not in _AS_THEY_ARE or not note.in_reply_to):
+        title = "" if note.kind not in _AS_THEY_ARE else clean_name(note.name, 500)
+        body = _paragraph(title or (plain_text(note.summary)[:2_000] if not _is_warning(note) else ""))
+    below = (
+        [f"<ul>{''.join(f'<li>{html.escape(clean_name(option, 500))}</li>' for option in note.options)}</ul>"]
+        if note.options
+        else []
+    )
+    below += [_paragraph(clean_name(fact, 500)) for fact in note.facts]
+    below += [_link(attached.href, clean_name(attached.name, 200)) for attached in note.links if is_web_uri(attached.href)]
+    if note.options:
+        below.append(_link(link, f"Answer at {host_of(link)}"))
+    above = _link(link, clean_name(note.name, 500)) if note.kind not in _AS_THEY_ARE and not note.options else ""
+    left = MAX_BELOW - len(above.encode())
+    for part in below:
+        left -= len(part.encode())
+        if left > 0:
+            body += part
+    return above + body
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>" if text else ""
+
+
+def _link(href: str, text: str) -> str:
+    return f'<p><a href="{html.escape(href)}" rel="nofollow noopener noreferrer">{html.escape(text or href)}</a></p>'
+
+
+def _is_warning(note: ParsedNote) -> bool:
+    """On other servers a summary is a content warning; of an article or an event it is a summary."""
+    return note.kind in _AS_THEY_ARE or note.kind == "Question"
 
 
 def signs_of(author: Actor, read: ReadNote) -> PostSigns:
@@ -151,8 +184,7 @@ def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, n
 
 
 def _words(note: ParsedNote) -> dict[str, Any]:
-    # On other servers a summary is a content warning; of an article it is a summary.
-    warning = plain_text(note.summary)[:500] if note.summary and note.kind in ("Note", "Question", "Image") else ""
+    warning = plain_text(note.summary)[:500] if note.summary and _is_warning(note) else ""
     return {
         "content": shown_content(note),
         "warning": warning,

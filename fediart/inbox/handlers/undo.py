@@ -10,7 +10,7 @@ from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.domain.notifications import NotificationKind
-from fediart.inbox.outcome import NOTHING, Done
+from fediart.inbox.outcome import NOTHING, Done, left
 from fediart.instance import Instance
 from fediart.storage import actors, blocks, follows, notifications, reactions, timelines, works
 
@@ -18,10 +18,10 @@ from fediart.storage import actors, blocks, follows, notifications, reactions, t
 def handle_undo(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
     inner = activity.object or {}
     if fields.uri(inner.get("actor")) not in (None, sender.uri):
-        return NOTHING
+        return left("somebody else said what it undoes")
     kind = fields.kind(inner.get("type"))
     if kind and kind not in _UNDO:
-        return NOTHING  # of no account here
+        return left("what it undoes was of no account here")
     # Of a bare id nothing tells which of them it was.
     tried = [_UNDO[kind]] if kind else list(dict.fromkeys(_UNDO.values()))
     target = fields.uri(inner.get("object"))

@@ -11,7 +11,7 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.errors import ParseError
 from fediart.inbox.handlers.keep_note import ReadNote, change_note, fetch_note
-from fediart.inbox.outcome import NOTHING, Done, Later
+from fediart.inbox.outcome import NOTHING, Done, Later, left
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
 from fediart.storage import works
@@ -24,7 +24,7 @@ def handle_update(
     if activity.object_uri == sender.uri or kind in KINDS:
         return partial(_refresh, instance, sender)
     if activity.object_uri is None or works.work_by_uri(db, activity.object_uri) is None:
-        return NOTHING
+        return left("what it changes is not here")
     if read is None:
         return partial(_fetch_first, instance, sender, activity)
     return _change(db, instance, sender, read, now)
@@ -47,7 +47,7 @@ def _change(db: Connection, instance: Instance, sender: Actor, read: ReadNote, n
         raise ParseError("This post is by somebody else.")
     work = works.work_by_uri(db, note.uri)
     if work is None or work.actor_id != sender.id:
-        return NOTHING
+        return left("what it changes is not here, or somebody else's")
     if work.edited_at is not None and note.updated_ms is not None and note.updated_ms < work.edited_at:
-        return NOTHING  # an older edit that came late
+        return left("an older edit that came late")
     return Done(wake=("bring_image",), discard=tuple(change_note(db, instance.policy, work, sender, read, now)))

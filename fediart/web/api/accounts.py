@@ -15,7 +15,7 @@ from fediart.activitypub.identifiers import is_web_uri
 from fediart.domain.images import Purpose
 from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import parse_id
-from fediart.storage import actors, follows, works
+from fediart.storage import actors, follows, pins, works
 from fediart.storage import shown as shown_rows
 from fediart.storage.blocks import hides_from
 from fediart.studio import follow_actor
@@ -129,17 +129,22 @@ async def statuses(request: Request) -> Response:
     instance = instance_of(request)
     cut, by = page_of(request), await viewer(request)
     query = request.query_params
-    listed = await instance.storage.read(
-        works.works_of,
-        path_id(request),
-        by,
-        max_id=cut.max_id,
-        min_id=cut.min_id,
-        since_id=cut.since_id,
-        limit=cut.limit,
-        only_media=truth(query.get("only_media", "")),
-        exclude_replies=truth(query.get("exclude_replies", "")),
-    )
+    if truth(query.get("pinned", "")):
+        # One page: a client asks for these beside the others, and would show all of them twice.
+        first = cut.max_id is None and cut.min_id is None and cut.since_id is None
+        listed = await instance.storage.read(pins.pinned_works, path_id(request), by) if first else []
+    else:
+        listed = await instance.storage.read(
+            works.works_of,
+            path_id(request),
+            by,
+            max_id=cut.max_id,
+            min_id=cut.min_id,
+            since_id=cut.since_id,
+            limit=cut.limit,
+            only_media=truth(query.get("only_media", "")),
+            exclude_replies=truth(query.get("exclude_replies", "")),
+        )
     await use_pictures(instance, by, listed)
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 

@@ -284,4 +284,6 @@ def notification(ids: Identifiers, shown: ShownNotification) -> dict[str, Any]:
         "created_at": to_iso(shown.id >> 16),
         "account": account(ids, shown.sender),
         "status": status(ids, shown.work) if shown.work else None,
+        # Of no standard: what a like was said with, in the word that Pleroma's clients know.
+        **({"emoji": shown.face} if shown.face else {}),
     }
