@@ -29,11 +29,11 @@ async def listed(request: Request) -> Response:
 async def one(request: Request) -> Response:
     account, review_id = await member(request), path_id(request)
     instance = instance_of(request)
-    review = await instance.storage.read(own_review, account, review_id)
     if request.method == "GET":
-        return await _page(request, account, review, [])
+        return await _page(request, account, await instance.storage.read(own_review, account, review_id), [])
     problems: list[str] = []
     async with trusted_form(request) as form:
+        review = await instance.storage.read(own_review, account, review_id)
         try:
             if text(form, "action") == "ask":
                 if review.work_id is None:
