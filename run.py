@@ -27,6 +27,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCKS = {name: ROOT / "requirements" / (name + ".txt") for name in ("run", "dev", "vae")}
+CORPORA = ROOT / "requirements" / "corpora.txt"
 
 
 def say(words):
@@ -42,6 +43,7 @@ def stop(words):
 def stamp_of(which):
     """What must be unchanged for the installed set to be still right."""
     parts = [LOCKS[which].read_bytes(), (ROOT / "pyproject.toml").read_bytes(), sys.version.encode()]
+    parts += [CORPORA.read_bytes()] if which == "dev" else []
     return which + " " + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -117,6 +119,9 @@ def add_packages(uv, which):
     # uv is faster, but knows less of how this machine reaches its packages (certificates, mirrors): pip may still succeed.
     if not (uv and call([uv, "pip", "install", "--quiet", "--python", str(PYTHON), *locked], None)):
         call([*pip, *locked], "The packages could not be installed (is there a network?)")
+    if which == "dev":
+        # Documents only: what these packages depend on is left out.
+        call([*pip, "--no-deps", "--require-hashes", "-r", str(CORPORA)], "The checks' documents could not be installed")
     call([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], "fediart itself could not be installed")
 
 
