@@ -14,6 +14,7 @@ import hashlib
 import math
 import re
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -178,10 +179,12 @@ class FullFile:
             self._file = path.open("rb")
         except OSError as problem:
             raise BadEncoder(f"{path.name} cannot be read: {problem.strerror}.") from None
+        # Whoever works with it keeps it as long as itself.
+        self.close = weakref.finalize(self, self._file.close)
         try:
             self._places = self._read_places()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def _read_places(self) -> dict[str, _Place]:
@@ -225,9 +228,6 @@ class FullFile:
         if len(data) != count:
             raise BadEncoder("This .safetensors file is not whole.")
         return _tensor(_checked_name(name), memoryview(data), kind, tuple(place.shape))
-
-    def close(self) -> None:
-        self._file.close()
 
 
 # --------------------------------------------------------------------------------------------------------------- pth
