@@ -148,6 +148,15 @@ async def test_a_picture_that_needs_more_memory_than_there_is_gets_a_clear_word(
 
 
 @pytest.mark.anyio
+async def test_what_to_do_about_a_picture_is_told_to_whoever_can(tmp_path: Path) -> None:
+    whole = picture(tmp_path / "whole", size=(64, 48)).read_bytes()
+    (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
+    for purpose, words in (("work", r"cannot be opened\. Save it anew"), ("remote", r"cannot be opened\.$")):
+        with pytest.raises(BadPicture, match=words):
+            await rendered(asked(tmp_path / "half", tmp_path / "out", purpose=purpose, cloak=False))
+
+
+@pytest.mark.anyio
 async def test_more_pixels_than_allowed_are_never_decoded(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(a_png(9_000, 9_000, depth=1, colour=0))
     with pytest.raises(BadPicture, match="damaged"):

@@ -450,6 +450,8 @@ def main() -> int:
             kind, words = "Unavailable", "There is no room on the disk now."
         elif is_shortage(problem):
             kind, words = "BadPicture", NO_MEMORY.format(memory_mb=memory_mb)
+        if order.get("purpose") == "remote":
+            words = words.split(". ")[0].rstrip(".") + "."  # who sees this one has nothing to mend it with
         say(error={"kind": kind, "message": words, "detail": repr(problem)[:300]})
     return 0
 
