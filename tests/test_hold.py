@@ -230,6 +230,6 @@ def test_a_held_work_stays_held_over_a_kill_and_a_cleared_one_goes_out_once(tmp_
         (done,) = run_commands([("reviews", "decide", str(review_id), "clear", *settings)])
         assert done.status == 0, done.told
         keeper.start()
-        wait_for("it is out", lambda: "fediart" not in keeper.ask("GET", f"/api/v1/statuses/{held['id']}"))
+        wait_for("it is out", lambda: not keeper.ask("GET", f"/api/v1/statuses/{held['id']}")["fediart"])
         public = keeper.ask("GET", "/api/v1/timelines/public")
         assert [item["id"] for item in public] == [held["id"]]

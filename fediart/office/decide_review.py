@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.declarations import LABELS
 from fediart.domain.images import Rendition
+from fediart.domain.moderation import ReportCategory
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.reviews import MAX_WORDS, Decision, Review, ReviewKind, ReviewState, Verb, deciding_problem
 from fediart.domain.verdicts import MODERATED_ALLOW, MODERATED_LABEL, MODERATED_REJECT
@@ -102,7 +103,7 @@ def _decide(
         reviews.change_review(db, one.id, state=ReviewState.DECIDED, decision=decision, work_id=work_id, **said_of)
         keys += reviews.drop_proof(db, one.id)
         if one.report_id is not None:
-            reviews.close_report(db, one.report_id, now, by)
+            reviews.end_report(db, one.report_id, now, by)
     if review.kind != ReviewKind.REPORT or decision != Decision.CLEARED or review.state == ReviewState.ASKED:
         _tell_artist(db, instance, review.actor_id, now)
     return keys
@@ -150,7 +151,7 @@ def _ask(deed: _Deed) -> list[str]:
 
 def _clear(deed: _Deed) -> tuple[Decision, int | None]:
     work = deed.work
-    about_making = deed.review.kind != ReviewKind.REPORT or deed.review.rule == "ai-made"
+    about_making = deed.review.kind != ReviewKind.REPORT or deed.review.rule == ReportCategory.AI_MADE
     if work is not None and deed.is_ours and about_making:
         reviews.clear_files(deed.db, reviews.hashes_of_work(deed.db, work.id), deed.now, deed.by)
         if deed.review.kind != ReviewKind.REPORT:
