@@ -23,7 +23,7 @@ import structlog
 from fediart import __version__
 from fediart.activitypub.identifiers import Identifiers
 from fediart.activitypub.signatures.keys import generate_rsa_pair
-from fediart.activitypub.signatures.sign import sign_request
+from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.clock import Clock, system_clock
 from fediart.config import Config
 from fediart.domain.actors import Actor
@@ -42,8 +42,10 @@ from fediart.media.vault import Vault
 from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
+from fediart.remote.hosts import Hosts, OnePerHost
 from fediart.remote.signers import Signers
 from fediart.storage import actors, copies, host_rules, images, leases, policies, redos, settings
+from fediart.storage import hosts as host_rows
 from fediart.storage.agents import FILE as AGENTS_FILE
 from fediart.storage.agents import AgentList
 from fediart.storage.engine import Storage, database_url, open_storage
@@ -97,6 +99,8 @@ class Instance:
     shelf: Shelf
     notary: Notary
     client: RemoteClient
+    hosts: Hosts
+    """How other servers fare."""
     identifiers: Identifiers
     session_key: bytes
     instance_actor: Actor
@@ -112,6 +116,9 @@ class Instance:
     hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
     """Each hash of a password takes 19 MiB and some 30 ms of a processor."""
     signers: Signers = field(default_factory=Signers)
+    looking: OnePerHost = field(default_factory=OnePerHost)
+    """Older works and talk are asked of a host by one at a time, with a pause after each request."""
+    pause_s: float = 0.5
     renders: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
     """The pictures that are being prepared now, by id."""
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -130,9 +137,9 @@ class Instance:
         for crew in crews:
             self.alarm(crew).set()
 
-    def sign_as_instance(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
+    def sign_as_instance(self, form: Form, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """Headers that sign a request by the instance actor: every GET of ours carries them."""
-        return sign_request(method, url, body, self.instance_actor.public_key_id, self.instance_key_pem, self.clock())
+        return sign_as(form, method, url, body, self.instance_actor.public_key_id, self.instance_key_pem, self.clock())
 
     @property
     def unfinished(self) -> Path:
@@ -254,10 +261,12 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
     try:
         _check_address(await storage.read(settings.setting, "address"), identifiers)
         guard = Guard(config.federation.networks)
+        hosts = Hosts(await storage.read(host_rows.all_hosts), lambda host: storage.write(host_rows.put_host, host))
         client = open_client(
             guard,
             allow_http=config.federation.allow_http,
             user_agent=f"fediart/{__version__} (+{config.base_url})",
+            hosts=hosts,
         )
         client.host_rules = await storage.read(host_rules.all_rules)
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
@@ -274,6 +283,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             shelf=Shelf(data / "encoders"),
             notary=Notary(data / "credentials", identifiers.host),
             client=client,
+            hosts=hosts,
             identifiers=identifiers,
             session_key=read_secret(data),
             instance_actor=instance_actor,

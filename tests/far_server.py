@@ -178,6 +178,14 @@ class FarServer:
         self.asked: list[Asked] = []
         self.answers: dict[str, Answer] = {}
         self.inbox_status = 202
+        self.inbox_headers: dict[str, str] = {}
+        self.judge: Callable[[Asked], int | None] = lambda _: None
+        """The status that a request is refused with before anything else, or None."""
+        self.hold_s = 0.0
+        """How long it thinks before it answers."""
+        self.most_at_once = 0
+        """So many requests were in hand at the same time."""
+        self._inside = 0
         self._keys = itertools.count(next(_SERVERS) % 4 * 100)
         self._actors: dict[str, FarActor] = {}
 
@@ -215,11 +223,23 @@ class FarServer:
         return [document for document in told if kind is None or document["type"] == kind]
 
     async def handle(self, request: Request) -> Response:
+        self._inside += 1
+        self.most_at_once = max(self.most_at_once, self._inside)
+        try:
+            await asyncio.sleep(self.hold_s)
+            return await self._answer(request)
+        finally:
+            self._inside -= 1
+
+    async def _answer(self, request: Request) -> Response:
         query = request.url.query
         target = request.scope["raw_path"].decode() + (f"?{query}" if query else "")
         self.asked.append(Asked(request.method, target, dict(request.headers), await request.body()))
+        refused = self.judge(self.asked[-1])
+        if refused is not None:
+            return Response(status_code=refused)
         if request.method == "POST":
-            return Response(status_code=self.inbox_status)
+            return Response(status_code=self.inbox_status, headers=self.inbox_headers)
         path = request.url.path
         if path == "/.well-known/webfinger":
             path = f"{path}?{request.query_params.get('resource', '')}"

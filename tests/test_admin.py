@@ -70,8 +70,10 @@ def _form(page: str) -> dict[str, str]:
 async def test_only_who_looks_after_the_server_finds_its_pages(office: Office) -> None:
     answers = {}
     for person in (office.ada, office.mo, office.mira):
-        answers[person.name] = [(await person.browser.get(path)).status_code for path in ("/admin", "/admin/policy")]
-    assert answers == {"ada": [200, 200], "mo": [200, 404], "mira": [404, 404]}
+        answers[person.name] = [
+            (await person.browser.get(path)).status_code for path in ("/admin", "/admin/policy", "/admin/deliveries")
+        ]
+    assert answers == {"ada": [200, 200, 200], "mo": [200, 404, 404], "mira": [404, 404, 404]}
     assert (await office.world.stranger.get("/admin/policy")).status_code in (302, 303, 401)
     assert 'href="/admin"' in (await office.mo.browser.get("/home")).text
     assert 'href="/admin"' not in (await office.mira.browser.get("/home")).text

@@ -42,7 +42,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
         "serve", "setup", "demo", "account create", "account list", "account reset-password", "account token", "post",
         "account role", "account suspend", "account limit", "account unsuspend",
-        "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import",
+        "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
         "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",

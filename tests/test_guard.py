@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import fediart
-from fediart.activitypub.signatures.sign import sign_request
+from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.signatures.verify import SignatureToCheck, Verified, check_signature, read_signature
 from fediart.clock import system_clock
 from fediart.errors import AddressRefused, BadAnswer, RefusedByRemote, RemoteError, RemoteGone, Unreachable
@@ -49,8 +49,8 @@ async def a_client(*networks: str, allow_http: bool = True) -> AsyncIterator[Rem
         await client.aclose()
 
 
-def signer(method: str, url: str, body: bytes | None) -> dict[str, str]:
-    return sign_request(method, url, body, KEY_ID, key_pair(1)[0], system_clock())
+def signer(form: Form, method: str, url: str, body: bytes | None) -> dict[str, str]:
+    return sign_as(form, method, url, body, KEY_ID, key_pair(1)[0], system_clock())
 
 
 # --------------------------------------------------------------------------------------------------------- addresses
@@ -454,8 +454,7 @@ async def test_what_is_signed_is_what_goes_on_the_wire() -> None:
     async with a_far_server() as far, a_client("127.0.0.1/32") as client:
         for path in ODD_PATHS:
             url, body = far.url + path, b"{}"
-            headers = await client.sign(signer, "POST", url, body)
-            await client.request("POST", url, headers=headers, content=body)
+            await client.signed(signer, "POST", url, content=body)
             asked = far.asked[-1]
             read = read_signature("POST", asked.target, asked.headers, asked.body, system_clock(), {far.host})
             assert isinstance(read, SignatureToCheck), path

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from hypothesis import given
@@ -251,6 +252,46 @@ def test_the_vectors_of_draft_cavage_12_appendix_c_sign_the_text_that_we_read(
     assert isinstance(key, rsa.RSAPublicKey)
     key.verify(found.signature, found.texts[0], padding.PKCS1v15(), hashes.SHA256())
     assert check_signature(found, DRAFT_KEY) == Refused(Reason.KEY), "the draft's key has 1024 bits, which is too few today"
+
+
+RFC_PSS_KEY = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2
++QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+
+oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHq
+gDsznjPFmTOtCEcN2Z1FpWgchwuYLPL+Wokqltd11nqqzi+bJ9cvSKADYdUAAN5W
+Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4
+aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI
+2wIDAQAB
+-----END PUBLIC KEY-----
+"""
+RFC_B23 = (
+    "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fUxN0O"
+    "0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA1ipwvKvf"
+    "rs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKEgM4cUA=="
+)
+
+
+def test_the_full_vector_of_rfc_9421_b_2_3_signs_the_text_that_we_read() -> None:
+    """Its algorithm, RSA-PSS, nobody here uses; the text is what counts."""
+    names = '"date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length"'
+    headers = {
+        "host": "example.com",
+        "date": "Tue, 20 Apr 2021 02:07:55 GMT",
+        "content-type": "application/json",
+        "content-digest": "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        "content-length": "18",
+        "signature-input": f'sig-b23=({names});created=1618884473;keyid="test-key-rsa-pss"',
+        "signature": f"sig-b23=:{RFC_B23}:",
+    }
+    found = read_signature("POST", "/foo?param=Value&Pet=dog", headers, None, 1_618_884_473_000, {"example.com"})
+    assert isinstance(found, SignatureToCheck)
+    key = serialization.load_pem_public_key(RFC_PSS_KEY.encode())
+    assert isinstance(key, rsa.RSAPublicKey)
+    pss = padding.PSS(padding.MGF1(hashes.SHA512()), 64)
+    key.verify(found.signature, found.texts[0], pss, hashes.SHA512())
+    with pytest.raises(InvalidSignature):
+        key.verify(found.signature, found.texts[0] + b" ", pss, hashes.SHA512())
+    assert check_signature(found, RFC_PSS_KEY) == Refused(Reason.WRONG), "and it is not taken for the algorithm that we do use"
 
 
 def test_the_ed25519_vector_of_rfc_9421_b_2_6_is_believed() -> None:

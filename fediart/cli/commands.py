@@ -13,6 +13,7 @@ from fediart import __version__
 from fediart.cli import ai_policy  # noqa: F401 - its commands join the group of the policy
 from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
+from fediart.cli.deliveries import deliveries
 from fediart.cli.hosts import hosts
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
@@ -41,6 +42,7 @@ def fediart() -> None:
 fediart.add_command(cloak)
 fediart.add_command(policy)
 fediart.add_command(hosts)
+fediart.add_command(deliveries)
 cloak.add_command(copies)
 cloak.add_command(redo)
 fediart.add_command(reviews)

@@ -18,6 +18,7 @@ from fediart.errors import ParseError
 from fediart.inbox.dispatch import HANDLERS
 from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
+from fediart.outbox.deliver import heard_from
 from fediart.storage import actors, arrivals
 
 log = structlog.get_logger("fediart.inbox")
@@ -60,6 +61,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         # Somebody passes on what another said. Whoever said it can be asked; we do not take their word for it.
         log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
         return Receipt(401, "Not verified: signed by somebody else than its actor.")
+    await heard_from(instance, signer.host)
     if activity.type not in HANDLERS:
         log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri, activity=activity.uri)
         return ACCEPTED

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fediart.inbox.backfill import backfill
+from fediart.inbox.fetch_thread import fetch_thread
 from fediart.instance import Instance
 from fediart.office.adopt_policy import REJUDGE
 from fediart.office.lapse import lapse
@@ -16,6 +18,7 @@ from fediart.office.limit_host import HOST_RULES, apply_host_rules
 from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
 from fediart.outbox.restate import RESTATE, RESTATE_WORK, restate_one, restate_step
 from fediart.outbox.restate import give_up_step as give_up_step_of_run
+from fediart.remote.look_further import BACKFILL, THREAD
 from fediart.studio.block_actor import LAPSE
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.copy_image import give_up_copy, make_copy
@@ -72,6 +75,8 @@ KINDS: dict[str, Kind] = {
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
     LAPSE: Kind(lapse, 1, 1, 60_000, 4, _nothing),
     HOST_RULES: Kind(apply_host_rules, 1, 1, 60_000, 12, _nothing),
+    BACKFILL: Kind(_of(backfill, "actor_id"), 4, 4, 120_000, 3, _nothing),
+    THREAD: Kind(_of(fetch_thread, "work_id"), 4, 4, 120_000, 3, _nothing),
     REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
     RESTATE: Kind(_restate(restate_step), 1, 1, 60_000, 4, _restate(give_up_step_of_run), after=("release",)),
     RESTATE_WORK: Kind(_restate_work, 1, 1, 60_000, 4, _nothing, after=("release",)),

@@ -16,11 +16,19 @@ from fediart.domain.reviews import PROOF_MS
 from fediart.instance import Instance, sweep_unfinished
 from fediart.office.lapse import lapse
 from fediart.office.sweep_files import sweep_files
-from fediart.storage import accounts, arrivals, copies, files, reviews, timelines, works
+from fediart.storage import accounts, arrivals, copies, deliveries, files, hosts, looks, reviews, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
 """A repeat that is older than this is refused by its Date already."""
+
+ENDS_MS = 30 * 24 * 3600 * 1000
+"""So long it can be told who got a work. How many did is kept with the work."""
+
+LOOKS_MS = 30 * 24 * 3600 * 1000
+
+HOSTS_MS = 90 * 24 * 3600 * 1000
+"""A host that was not tried for so long is met anew."""
 
 
 async def prune(instance: Instance) -> None:
@@ -47,4 +55,7 @@ async def discard_retired(instance: Instance) -> None:
 
 def _forget(db: Connection, now: int, base_url: str) -> None:
     arrivals.forget_arrivals(db, now - ARRIVALS_MS)
+    looks.forget_looks(db, now - LOOKS_MS)
+    deliveries.forget_ends(db, now - ENDS_MS)
+    hosts.forget_hosts(db, now - HOSTS_MS)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

@@ -148,9 +148,10 @@ def put_remote_image(
     work_id: int | None = None,
     position: int = 0,
     secret: bool = False,
+    ask: bool = True,
     **more: Any,
 ) -> None:
-    """A picture of another server: its row now, its bytes by a job."""
+    """A picture of another server: its row now, its bytes by a job; without `ask` once somebody looks (`studio/use_pictures`)."""
     images.insert_image(
         db,
         {
@@ -159,7 +160,7 @@ def put_remote_image(
             "work_id": work_id,
             "position": position,
             "purpose": Purpose.REMOTE,
-            "state": ImageState.WAITING,
+            "state": ImageState.WAITING if ask else ImageState.EVICTED,
             "alt": alt,
             "cloak": False,
             "secret_names": secret,
@@ -169,7 +170,8 @@ def put_remote_image(
             **more,
         },
     )
-    ask_for_picture(db, image_id, url, now)
+    if ask:
+        ask_for_picture(db, image_id, url, now)
 
 
 def ask_for_picture(db: Connection, image_id: int, url: str, now: int) -> None:

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -21,14 +21,19 @@ import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from fediart.activitypub.identifiers import host_of
+from fediart.activitypub.signatures.sign import Form
 from fediart.domain.moderation import NO_RULES
 from fediart.errors import AddressRefused, BadAnswer, HostBlocked, Unreachable
 from fediart.remote.guard import DialRefused, Guard, check_url
+from fediart.remote.hosts import Hosts
 
 log = structlog.get_logger("fediart.remote")
 
-Signer = Callable[[str, str, bytes | None], dict[str, str]]
-"""(method, url, body or None) → headers that sign the request."""
+Signer = Callable[[Form, str, str, bytes | None], dict[str, str]]
+"""(form, method, url, body or None) → headers that sign the request."""
+
+KNOCK_AGAIN = frozenset({400, 401})
+"""What a server answers to a signature it does not understand."""
 
 TOTAL_SECONDS = 10.0
 MAX_JSON = 1_048_576
@@ -55,16 +60,48 @@ def as_sent(url: str) -> str:
 class RemoteClient:
     """Asks other servers. Close it."""
 
-    def __init__(self, client: httpx.AsyncClient, *, allow_http: bool) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, allow_http: bool, hosts: Hosts | None = None) -> None:
         self._client = client
+        self._hosts = hosts if hosts is not None else Hosts()
         self._signing = ThreadPoolExecutor(2, thread_name_prefix="fediart-sign")
         self.allow_http = allow_http
         self.host_rules = NO_RULES
         """A host that they block is never asked, also not where another one sends us there."""
 
-    async def sign(self, signer: Signer, method: str, url: str, body: bytes | None) -> dict[str, str]:
+    async def _sign(self, signer: Signer, form: Form, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """An RSA signature takes about a millisecond: not on the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._signing, signer, method, as_sent(url), body)
+        return await asyncio.get_running_loop().run_in_executor(self._signing, signer, form, method, as_sent(url), body)
+
+    async def signed(
+        self,
+        signer: Signer,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        max_bytes: int = MAX_JSON,
+    ) -> Answer:
+        """A signed request. Where the first form is answered 400 or 401 the other one is tried, and remembered if it is taken.
+
+        https://swicg.github.io/activitypub-http-signature/#how-to-upgrade-supported-versions. Raises RemoteError.
+        """
+        known = self._hosts.of(host_of(url))
+        form = Form(known.signature or Form.CAVAGE)
+
+        async def knock(form: Form) -> Answer:
+            signature = await self._sign(signer, form, method, url, content)
+            return await self.request(method, url, headers={**(headers or {}), **signature}, content=content, max_bytes=max_bytes)
+
+        first = await knock(form)
+        if first.status not in KNOCK_AGAIN:
+            return first
+        second = await knock(form.other)
+        if second.status >= 400 and second.status not in (404, 410):
+            return first  # it is not the form that it minds
+        signature = "" if form.other == Form.CAVAGE else form.other.value
+        await self._hosts.learn(replace(self._hosts.of(known.host), signature=signature))
+        return second
 
     async def request(
         self,
@@ -148,7 +185,7 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
 
 
-def open_client(guard: Guard, *, allow_http: bool, user_agent: str) -> RemoteClient:
+def open_client(guard: Guard, *, allow_http: bool, user_agent: str, hosts: Hosts | None = None) -> RemoteClient:
     """Call it inside a running event loop."""
     connector = aiohttp.TCPConnector(
         ssl=tls_context(),
@@ -174,4 +211,4 @@ def open_client(guard: Guard, *, allow_http: bool, user_agent: str) -> RemoteCli
         headers={"user-agent": user_agent},
         timeout=httpx.Timeout(60.0),
     )
-    return RemoteClient(client, allow_http=allow_http)
+    return RemoteClient(client, allow_http=allow_http, hosts=hosts)

@@ -19,43 +19,38 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`host_is_away`: nothing on that host will do better now. `after_s`: what it asked for, in seconds."""
+    """`host_is_away`: nothing on that host will do better now. `after_s`: what it asked for, in seconds.
+
+    `is_failure`: it was not reached, or is broken, which counts against it; who says "not now" is well.
+    """
 
     reason: str
     host_is_away: bool
+    is_failure: bool
     after_s: int | None = None
+    detail: str | None = None
+    """For the log only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """It will never be taken."""
+    """It will never be taken. `was_answered`: the host itself said so."""
 
     reason: str
+    was_answered: bool = False
 
 
 Outcome = Delivered | Retry | Dead
-
-BACKOFF_S = (15, 60, 300, 900, 1_800) + (2_700,) * 256
-"""Seconds before each next attempt; together over 8 days. A host that is away costs one request every 45 to 54 minutes,
-and hears everything within the hour when it comes back."""
-
-
-def backoff_ms(attempts: int, jitter: float) -> int | None:
-    """Milliseconds until the next attempt after `attempts` have failed; None when enough is enough. `jitter`: 0..1."""
-    if attempts > len(BACKOFF_S):
-        return None
-    return int(BACKOFF_S[attempts - 1] * 1000 * (1 + 0.2 * jitter))
 
 
 async def deliver(client: RemoteClient, inbox: str, body: bytes, signer: Signer, now_s: float) -> Outcome:
     """POST `body` to `inbox`, signed anew: a signature holds for a host and a moment only. `now_s`: seconds since 1970."""
     try:
-        headers = await client.sign(signer, "POST", inbox, body)
-        answer = await client.request("POST", inbox, headers={**headers, "accept": AP_TYPE}, content=body, max_bytes=65_536)
+        answer = await client.signed(signer, "POST", inbox, headers={"accept": AP_TYPE}, content=body, max_bytes=65_536)
     except AddressRefused as problem:
         return Dead(problem.message)
     except RemoteError as problem:
-        return Retry(problem.detail or problem.message, host_is_away=True)
+        return Retry(problem.message, host_is_away=True, is_failure=True, detail=problem.detail)
     return outcome_of(answer.status, answer.headers.get("retry-after"), now_s=now_s)
 
 
@@ -64,13 +59,14 @@ def outcome_of(status: int, retry_after: str | None, *, now_s: float) -> Outcome
     if 200 <= status < 300:
         return Delivered(status)
     if status in (429, 503):
-        return Retry(f"answered {status}", host_is_away=True, after_s=_seconds(retry_after, now_s))
+        return Retry(f"answered {status}", True, is_failure=status == 503, after_s=seconds_of(retry_after, now_s))
     if status in (401, 408, 425) or (status >= 500 and status != 501):
-        return Retry(f"answered {status}", host_is_away=status in (502, 504))
-    return Dead(f"answered {status}")
+        return Retry(f"answered {status}", host_is_away=status in (502, 504), is_failure=status >= 500)
+    return Dead(f"answered {status}", was_answered=True)
 
 
-def _seconds(text: str | None, now_s: float) -> int | None:
+def seconds_of(text: str | None, now_s: float) -> int | None:
+    """Of a Retry-After header: a number, or a date; at most a day."""
     if text is None:
         return None
     if text.strip().isdigit():

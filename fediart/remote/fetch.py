@@ -6,11 +6,14 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from fediart.activitypub.identifiers import same_host
-from fediart.activitypub.parsers.json_document import load_document
+from fediart.activitypub.parsers.html_link import alternate_of
+from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
 from fediart.activitypub.vocabulary import AP_ACCEPT, AS
 from fediart.activitypub.webfinger import read_jrd
+from fediart.clock import system_clock
 from fediart.errors import BadAnswer, RefusedByRemote, RemoteGone
 from fediart.remote.client import Answer, RemoteClient, Signer
+from fediart.remote.deliver import seconds_of
 
 MAX_REDIRECTS = 3
 _JRD_TYPES = frozenset({"application/jrd+json", "application/json"})
@@ -36,8 +39,10 @@ def is_activity_type(content_type: str) -> bool:
 async def follow(client: RemoteClient, url: str, headers: dict[str, str], signer: Signer | None, *, max_bytes: int) -> Answer:
     """GET with at most three redirects, each judged and signed anew. Raises RemoteError."""
     for _ in range(MAX_REDIRECTS + 1):
-        signed = await client.sign(signer, "GET", url, None) if signer is not None else {}
-        answer = await client.request("GET", url, headers={**headers, **signed}, max_bytes=max_bytes)
+        if signer is None:
+            answer = await client.request("GET", url, headers=headers, max_bytes=max_bytes)
+        else:
+            answer = await client.signed(signer, "GET", url, headers=headers, max_bytes=max_bytes)
         if answer.status not in (301, 302, 303, 307, 308):
             return _checked(answer)
         url = next_url(url, answer.headers.get("location", ""))
@@ -63,7 +68,10 @@ def _checked(answer: Answer) -> Answer:
         raise RemoteGone("The other server does not have this (any more).", remote_status=answer.status, detail=answer.url[:200])
     if answer.status != 200:
         raise RefusedByRemote(
-            f"The other server answered with an error ({answer.status}).", remote_status=answer.status, detail=answer.url[:200]
+            f"The other server answered with an error ({answer.status}).",
+            remote_status=answer.status,
+            retry_after=seconds_of(answer.headers.get("retry-after"), now_s=system_clock() / 1000),
+            detail=answer.url[:200],
         )
     return answer
 
@@ -74,6 +82,29 @@ async def fetch_document(client: RemoteClient, url: str, signer: Signer) -> dict
     Raises RemoteError, ParseError.
     """
     document, found_at = await _fetch(client, url.split("#")[0], signer)
+    return await _believed(client, url, document, found_at, signer)
+
+
+async def find_document(client: RemoteClient, url: str, signer: Signer) -> dict[str, Any]:
+    """As `fetch_document`; where there is a page for people, the document that it names: one hop, on whichever host.
+
+    Raises RemoteError, ParseError.
+    """
+    accept = f"{AP_ACCEPT}, text/html;q=0.1"
+    answer = await follow(client, url.split("#")[0], {"accept": accept}, signer, max_bytes=MAX_BYTES)
+    kind = answer.headers.get("content-type", "")
+    if is_activity_type(kind):
+        return await _believed(client, url, load_document(answer.body), answer.url, signer)
+    if kind.split(";")[0].strip().lower() not in ("text/html", "application/xhtml+xml"):
+        raise BadAnswer("There is neither a profile nor a work at this address.", detail=url[:200])
+    target = alternate_of(answer.body, answer.headers.get("link", ""), answer.url)
+    if target is None:
+        raise BadAnswer("This page does not say where other servers find what it shows.", detail=url[:200])
+    return await fetch_document(client, target, signer)
+
+
+async def _believed(client: RemoteClient, url: str, document: dict[str, Any], found_at: str, signer: Signer) -> dict[str, Any]:
+    """The document, if its id is where it was found or asked; else what its id gives."""
     id_ = document.get("id")
     if id_ == found_at or (id_ == url and url.split("#")[0] == found_at):
         return document
@@ -86,7 +117,7 @@ async def fetch_document(client: RemoteClient, url: str, signer: Signer) -> dict
 
 
 async def _fetch(client: RemoteClient, url: str, signer: Signer) -> tuple[dict[str, Any], str]:
-    answer = await follow(client, url, {"accept": AP_ACCEPT}, signer, max_bytes=1_048_576)
+    answer = await follow(client, url, {"accept": AP_ACCEPT}, signer, max_bytes=MAX_BYTES)
     if not is_activity_type(answer.headers.get("content-type", "")):
         raise BadAnswer("The other server sent something that is no ActivityPub document.", detail=f"{url[:200]}")
     return load_document(answer.body), answer.url

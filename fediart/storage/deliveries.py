@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, text, update
 
-from fediart.ids import new_id
+from fediart.ids import new_id, time_of
 from fediart.storage import leases
-from fediart.storage.tables import activities, actors, deliveries, delivery_counts
+from fediart.storage.tables import activities, actors, deliveries, delivery_counts, delivery_ends, hosts
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A claimed delivery with all that it takes to send it. `key_pem` None: its author is gone. `lane` is the host."""
+    """A claimed delivery with all that it takes to send it. `key_pem` None: its author is gone.
+
+    `lane` is the host, with the delivery's own id behind it where it waits by itself.
+    """
 
     id: int
     lane: str
@@ -27,6 +31,7 @@ class Sending:
     body: bytes
     key_id: str
     key_pem: str | None
+    problem: str = ""
 
 
 def say(
@@ -69,6 +74,7 @@ def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit
             body=said[row.activity_id].body,
             key_id=said[row.activity_id].public_key_id,
             key_pem=said[row.activity_id].private_key_pem,
+            problem=row.problem,
         )
         for row in claimed
     ]
@@ -83,14 +89,209 @@ def _activities(db: Connection, ids: set[int]) -> dict[int, Any]:
     return {row.id: row for row in db.execute(query)}
 
 
-def end_sendings(db: Connection, ended: Sequence[tuple[int, bool]], *, lease: str) -> None:
-    """`ended`: (delivery id, whether it was taken). Those still ours are removed and counted, once."""
-    taken = dict(ended)
-    mine = delete(deliveries).where(deliveries.c.id.in_(taken), deliveries.c.lease == lease)
-    rows = db.execute(mine.returning(deliveries.c.id, deliveries.c.activity_id)).all()
-    counts = Counter((row.activity_id, taken[row.id]) for row in rows)
-    for (activity_id, was_taken), count in counts.items():
-        column = delivery_counts.c.delivered if was_taken else delivery_counts.c.failed
-        db.execute(
-            update(delivery_counts).where(delivery_counts.c.activity_id == activity_id).values({column.name: column + count})
+_ENDING = (deliveries.c.id, deliveries.c.activity_id, deliveries.c.lane)
+
+
+def end_sendings(db: Connection, ended: Sequence[tuple[int, str | None]], *, lease: str, now: int) -> None:
+    """`ended`: (delivery id, why it was not taken; None: it was). Those still ours are removed and counted, once."""
+    told = dict(ended)
+    mine = delete(deliveries).where(deliveries.c.id.in_(told), deliveries.c.lease == lease)
+    rows = db.execute(mine.returning(*_ENDING)).all()
+    _record(db, [(row.activity_id, host_of_lane(row.lane), told[row.id]) for row in rows], now)
+
+
+def end_lane(db: Connection, lane: str, *, before: int, lease: str, now: int, problem: str) -> int:
+    """Whatever was said before `before` and still waits in this lane is given up. Returns how many those were.
+
+    The lane must be in the caller's hand: its rows have this lease, or none.
+    """
+    old = delete(deliveries).where(deliveries.c.lane == lane, deliveries.c.id < before << 16, deliveries.c.lease.in_(["", lease]))
+    rows = db.execute(old.returning(*_ENDING)).all()
+    _record(db, [(row.activity_id, host_of_lane(row.lane), problem) for row in rows], now)
+    return len(rows)
+
+
+def hold_lane(db: Connection, lane: str, *, lease: str, run_at: int, problem: str) -> None:
+    """The next of this lane waits like one that was tried, and the others behind it. The lane must be in the caller's hand."""
+    head = select(func.min(deliveries.c.id)).where(deliveries.c.lane == lane).scalar_subquery()
+    mine = update(deliveries).where(deliveries.c.id == head, deliveries.c.lease.in_(["", lease]))
+    attempts = case((deliveries.c.attempts > 0, deliveries.c.attempts), else_=1)
+    db.execute(mine.values(run_at=run_at, leased_until=0, lease="", attempts=attempts, problem=problem[:500]))
+
+
+_END = text(
+    "INSERT INTO delivery_ends (activity_id, host, delivered, failed, ended_at, problem) "
+    "VALUES (:activity_id, :host, :delivered, :failed, :ended_at, :problem) "
+    "ON CONFLICT (activity_id, host) DO UPDATE SET delivered = delivery_ends.delivered + excluded.delivered, "
+    "failed = delivery_ends.failed + excluded.failed, ended_at = excluded.ended_at, "
+    "problem = CASE WHEN excluded.problem = '' THEN delivery_ends.problem ELSE excluded.problem END"
+)
+
+
+def _record(db: Connection, ended: Sequence[tuple[int, str, str | None]], now: int) -> None:
+    """`ended`: (activity id, host, why it was not taken or None). One statement for the hosts, one for each activity's counts."""
+    hosts: dict[tuple[int, str], dict[str, Any]] = {}
+    counts: dict[int, Counter[str]] = {}
+    for activity_id, host, problem in ended:
+        blank = {"activity_id": activity_id, "host": host, "delivered": 0, "failed": 0, "ended_at": now, "problem": ""}
+        row = hosts.setdefault((activity_id, host), blank)
+        part = "delivered" if problem is None else "failed"
+        row[part] += 1
+        row["problem"] = row["problem"] if problem is None else problem[:300]
+        counts.setdefault(activity_id, Counter())[part] += 1
+    if hosts:
+        db.execute(_END, list(hosts.values()))
+    for activity_id, counted in counts.items():
+        values = {part: delivery_counts.c[part] + count for part, count in counted.items()}
+        db.execute(update(delivery_counts).where(delivery_counts.c.activity_id == activity_id).values(values))
+
+
+def host_of_lane(lane: str) -> str:
+    """A delivery that waits by itself has its id behind the host."""
+    return lane.split(" ")[0]
+
+
+def lanes_of_host(host: str) -> ColumnElement[bool]:
+    """The host's own lane, and those of deliveries to it that wait by themselves."""
+    return or_(deliveries.c.lane == host, and_(deliveries.c.lane > f"{host} ", deliveries.c.lane < f"{host}!"))
+
+
+def try_again(db: Connection, host: str, now: int) -> int:
+    """What waits for its retry there is due now. Returns how many deliveries to the host there are."""
+    waiting = update(deliveries).where(lanes_of_host(host), deliveries.c.run_at > now, deliveries.c.leased_until <= now)
+    db.execute(waiting.values(run_at=now))
+    return db.execute(select(func.count()).select_from(deliveries).where(lanes_of_host(host))).scalar_one()
+
+
+def try_one(db: Connection, host: str, now: int) -> bool:
+    """The oldest delivery to the host, if it waits for its retry, is due now."""
+    oldest = select(func.min(deliveries.c.id)).where(lanes_of_host(host)).scalar_subquery()
+    waiting = update(deliveries).where(deliveries.c.id == oldest, deliveries.c.run_at > now, deliveries.c.leased_until <= now)
+    return db.execute(waiting.values(run_at=now)).rowcount == 1
+
+
+def forget_ends(db: Connection, before: int) -> None:
+    db.execute(delete(delivery_ends).where(delivery_ends.c.ended_at < before))
+
+
+# --------------------------------------------------------------------------------------- was it delivered, to whom, when
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingHost:
+    """`oldest_at`: when the oldest of them was due first. `next_at`: its next try, in the past when it is due."""
+
+    host: str
+    count: int
+    oldest_at: int
+    next_at: int
+    attempts: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one activity at one host. `delivered` and `failed`: inboxes. `waiting`: those that still wait."""
+
+    activity_id: int
+    verb: str
+    host: str
+    delivered: int
+    failed: int
+    at: int | None
+    waiting: int
+    next_at: int | None
+    problem: str
+
+
+def waiting_hosts(db: Connection, *, host: str | None = None) -> list[WaitingHost]:
+    """Whom deliveries wait for, the one with the oldest first."""
+    columns = (
+        deliveries.c.lane,
+        func.count().label("how_many"),
+        func.min(deliveries.c.id).label("oldest"),
+        func.max(deliveries.c.run_at).label("next_at"),
+        func.max(deliveries.c.attempts).label("attempts"),
+        func.max(deliveries.c.problem).label("problem"),
+    )
+    query = select(*columns).group_by(deliveries.c.lane)
+    if host is not None:
+        query = query.where(lanes_of_host(host))
+    found: dict[str, WaitingHost] = {}
+    for row in db.execute(query):
+        name = host_of_lane(row.lane)
+        held = found.get(name)
+        one = WaitingHost(name, row.how_many, time_of(row.oldest), row.next_at, row.attempts, row.problem)
+        if held is not None:
+            one = WaitingHost(
+                name,
+                held.count + one.count,
+                min(held.oldest_at, one.oldest_at),
+                min(held.next_at, one.next_at),
+                max(held.attempts, one.attempts),
+                held.problem or one.problem,
+            )
+        found[name] = one
+    return sorted(found.values(), key=lambda one: (one.oldest_at, one.host))
+
+
+def outcomes(
+    db: Connection,
+    *,
+    work_id: int | None = None,
+    host: str | None = None,
+    failed: bool = False,
+    undone: bool = False,
+    limit: int = 200,
+) -> list[Outcome]:
+    """The newest first, at most `limit` that ended and as many that wait. `undone`: leave out what was taken."""
+    ended = (
+        select(delivery_ends, activities.c.body)
+        .select_from(delivery_ends.outerjoin(activities, activities.c.id == delivery_ends.c.activity_id))
+        .order_by(delivery_ends.c.activity_id.desc(), delivery_ends.c.host)
+        .limit(limit)
+    )
+    waiting = (
+        select(
+            deliveries.c.activity_id,
+            deliveries.c.lane,
+            deliveries.c.run_at,
+            deliveries.c.problem,
+            activities.c.body,
+            hosts.c.problem.label("trouble"),
         )
+        .select_from(
+            deliveries.join(activities, activities.c.id == deliveries.c.activity_id).outerjoin(
+                hosts, hosts.c.host == deliveries.c.lane
+            )
+        )
+        .order_by(deliveries.c.activity_id.desc(), deliveries.c.lane)
+        .limit(limit)
+    )
+    if work_id is not None:
+        about = select(activities.c.id).where(activities.c.work_id == work_id)
+        ended, waiting = ended.where(delivery_ends.c.activity_id.in_(about)), waiting.where(activities.c.work_id == work_id)
+    if host is not None:
+        ended, waiting = ended.where(delivery_ends.c.host == host), waiting.where(lanes_of_host(host))
+    if failed or undone:
+        ended = ended.where(delivery_ends.c.failed > 0)
+    found: dict[tuple[int, str], Outcome] = {}
+    for row in db.execute(ended):
+        verb = _verb(row.body) if row.body is not None else ""
+        found[row.activity_id, row.host] = Outcome(
+            row.activity_id, verb, row.host, row.delivered, row.failed, row.ended_at, 0, None, row.problem
+        )
+    for row in db.execute(waiting) if not failed else ():
+        key = (row.activity_id, host_of_lane(row.lane))
+        held = found.get(key) or Outcome(key[0], _verb(row.body), key[1], 0, 0, None, 0, None, "")
+        problem = row.problem or row.trouble or held.problem
+        found[key] = replace(held, waiting=held.waiting + 1, next_at=max(held.next_at or 0, row.run_at), problem=problem)
+    return sorted(found.values(), key=lambda one: (-one.activity_id, one.host))
+
+
+def _verb(body: bytes) -> str:
+    return msgspec.json.decode(body, type=_Said).type
+
+
+class _Said(msgspec.Struct):
+    type: str = ""

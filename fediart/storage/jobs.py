@@ -63,6 +63,11 @@ def is_free(db: Connection, kind: str, payload: dict[str, Any]) -> bool:
     return db.execute(select(jobs.c.id).where(_is(kind, payload), jobs.c.lease == "").limit(1)).first() is not None
 
 
+def is_asked(db: Connection, kind: str, payload: dict[str, Any]) -> bool:
+    """Is it still to be done, or in hand?"""
+    return db.execute(select(jobs.c.id).where(_is(kind, payload)).limit(1)).first() is not None
+
+
 def drop_job(db: Connection, kind: str, payload: dict[str, Any]) -> None:
     db.execute(delete(jobs).where(_is(kind, payload)))
 

@@ -482,6 +482,23 @@ delivery_counts = Table(
     Column("failed", Integer, nullable=False, server_default="0"),
 )
 
+# How deliveries ended, by activity and host: who got a work, when, and what failed. Kept for a while (`office/prune`).
+delivery_ends = Table(
+    "delivery_ends",
+    metadata,
+    Column("activity_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("delivered", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    sqlite_with_rowid=False,
+)
+
+# What must be remembered of other servers (`domain/hosts`): a host without trouble or peculiarity has no row.
+# `failures`, `failing_days`, `failing_since`, `failed_at`, `problem`: deliveries to it since the last that it answered.
+# `retry_at`: before this it wants to hear nothing. `heard_at`: its last sign of life while it was dead.
+# `signature`: the form in which it takes our signatures, where that is not the first we try.
 hosts = Table(
     "hosts",
     metadata,
@@ -491,6 +508,20 @@ hosts = Table(
     Column("retry_at", BigInteger, nullable=False, server_default="0"),
     Column("heard_at", BigInteger),
     Column("software", Text),
+    Column("failing_days", Integer, nullable=False, server_default="0"),
+    Column("failed_at", BigInteger),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("signature", String(16), nullable=False, server_default=""),
+)
+
+# When an actor's older works, or a work's talk, were last asked of their server.
+looks = Table(
+    "looks",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("looked_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # The AI-art policy. A revision is never edited: the one with the largest number holds.

@@ -12,6 +12,7 @@ from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import ask_follow, end_follow
 from fediart.remote.bring_home import find_handle
+from fediart.remote.look_further import BACKFILL, FOLLOW_PAUSE_MS, ask_for_works
 from fediart.storage import actors, blocks, follows, notifications, timelines
 from fediart.storage.blocks import hides_from
 
@@ -34,7 +35,7 @@ def _both(db: Connection, account: Account, target_id: int) -> tuple[Actor, Acto
 
 async def follow(instance: Instance, account: Account, target_id: int) -> None:
     await instance.storage.write(_follow, instance, account, target_id, instance.clock())
-    instance.wake(DELIVERY)
+    instance.wake(DELIVERY, BACKFILL)
 
 
 def _follow(db: Connection, instance: Instance, account: Account, target_id: int, now: int) -> None:
@@ -57,6 +58,7 @@ def _follow(db: Connection, instance: Instance, account: Account, target_id: int
         return
     follows.put_follow(db, Follow(id_, actor.id, target.id, uri, FollowState.REQUESTED, True))
     ask_follow(db, instance.identifiers, actor, target, uri, now)
+    ask_for_works(db, target, now, pause_ms=FOLLOW_PAUSE_MS)
 
 
 async def unfollow(instance: Instance, account: Account, target_id: int) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from fediart.activitypub.identifiers import is_web_uri
 from fediart.clock import to_iso
+from fediart.domain.cloaks import in_words
 from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
@@ -68,6 +69,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "moment": _moment,
         "iso": to_iso,
+        "in_words": in_words,
         "sanitised": Markup,
         "json_ld": json_ld,
         "profile_path": profile_path,

@@ -1,9 +1,10 @@
-"""Sign our own requests: draft-cavage-12 with rsa-sha256, which every server we read understands."""
+"""Sign our own requests: draft-cavage-12 with rsa-sha256, which nearly every server understands; RFC 9421 where it is wanted."""
 
 from __future__ import annotations
 
 import base64
 from email.utils import formatdate
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +13,23 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from fediart.activitypub.signatures.digest import content_digest_header, digest_header
 from fediart.activitypub.signatures.keys import load_private
 from fediart.activitypub.vocabulary import AP_TYPE
+
+
+class Form(StrEnum):
+    """How a request is signed. The value is what is remembered of a host; '' stands for the first."""
+
+    CAVAGE = "cavage"
+    RFC9421 = "rfc9421"
+
+    @property
+    def other(self) -> Form:
+        return Form.RFC9421 if self == Form.CAVAGE else Form.CAVAGE
+
+
+def sign_as(form: Form, method: str, url: str, body: bytes | None, key_id: str, private_pem: str, now_ms: int) -> dict[str, str]:
+    """Headers to send with the request, signed in this form."""
+    sign = sign_request_rfc9421 if form == Form.RFC9421 else sign_request
+    return sign(method, url, body, key_id, private_pem, now_ms)
 
 
 def request_target(url: str) -> str:

@@ -135,10 +135,20 @@ def signs_of(author: Actor, read: ReadNote) -> PostSigns:
     return PostSigns(author.host, author.uri, self_label=read.note.self_label, hashtags=tags)
 
 
-def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, now: int) -> Work | None:
+def keep_note(
+    db: Connection,
+    policy: AiPolicy,
+    author: Actor,
+    read: ReadNote,
+    now: int,
+    *,
+    is_news: bool = True,
+    pictures: int = MAX_PICTURES,
+) -> Work | None:
     """Store a note and show it to whom it is for.
 
-    None when it was here before, was deleted already, or when the policy does not keep it.
+    None when it was here before, was deleted already, or when the policy does not keep it. `is_news`: nobody is notified of
+    what was found and not told. `pictures`: so many are fetched now, the others when somebody looks.
     """
     note = read.note
     signs = signs_of(author, read)
@@ -174,12 +184,14 @@ def keep_note(db: Connection, policy: AiPolicy, author: Actor, read: ReadNote, n
         **read.words,
     )
     works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=read.mentions)
-    _keep_pictures(db, work, author, list(enumerate(read.pictures)), now)
+    _keep_pictures(db, work, author, list(enumerate(read.pictures)), now, ask_for=pictures)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
     place_work(db, work, author)
-    _notify(db, policy, work, note, verdict, now, but=answered.actor_id if answered is not None and parent is None else None)
+    if is_news:
+        but = answered.actor_id if answered is not None and parent is None else None
+        _notify(db, policy, work, note, verdict, now, but=but)
     return work
 
 
@@ -204,7 +216,15 @@ def _mentions(note: ParsedNote) -> list[Mention]:
     return found
 
 
-def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[tuple[int, ParsedAttachment]], now: int) -> None:
+def _keep_pictures(
+    db: Connection,
+    work: Work,
+    author: Actor,
+    placed: Sequence[tuple[int, ParsedAttachment]],
+    now: int,
+    *,
+    ask_for: int = MAX_PICTURES,
+) -> None:
     for position, picture in placed:
         put_remote_image(
             db,
@@ -216,6 +236,7 @@ def _keep_pictures(db: Connection, work: Work, author: Actor, placed: Sequence[t
             work_id=work.id,
             position=position,
             secret=not work.visibility.is_open,
+            ask=position < ask_for,
             width=picture.width,
             height=picture.height,
             blurhash=picture.blurhash,

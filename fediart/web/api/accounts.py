@@ -7,14 +7,19 @@ import re
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.activitypub.identifiers import is_web_uri
+from fediart.domain.actors import Actor
 from fediart.domain.images import Purpose
+from fediart.domain.works import Work
 from fediart.errors import BadInput, FediartError, NotFound
 from fediart.ids import parse_id
+from fediart.inbox.resolve import resolve
+from fediart.instance import Instance
 from fediart.storage import actors, follows, pins, works
 from fediart.storage import shown as shown_rows
 from fediart.storage.blocks import hides_from
@@ -22,11 +27,14 @@ from fediart.studio import follow_actor
 from fediart.studio.add_image import put_portrait
 from fediart.studio.answer_request import answer_request
 from fediart.studio.edit_profile import edit_profile
+from fediart.studio.look_further import look_at_actor
 from fediart.studio.use_pictures import use_pictures
 from fediart.web.api import entities
 from fediart.web.api.answers import answer, page_of, paged
 from fediart.web.api.auth import account_in, grant, instance_of, needs, viewer
 from fediart.web.uploads import many, on_disk, one, parameters, reading_form, truth
+
+log = structlog.get_logger("fediart.api")
 
 
 async def _account(request: Request, actor_id: int) -> dict[str, object]:
@@ -125,6 +133,13 @@ async def show(request: Request) -> Response:
     return answer(await _account(request, path_id(request)))
 
 
+async def _look(instance: Instance, viewer_id: int | None, actor_id: int) -> None:
+    """Somebody of this server looks at what an actor published."""
+    actor = await instance.storage.read(actors.actor_by_id, actor_id) if viewer_id is not None else None
+    if actor is not None:
+        await look_at_actor(instance, viewer_id, actor)
+
+
 async def statuses(request: Request) -> Response:
     instance = instance_of(request)
     cut, by = page_of(request), await viewer(request)
@@ -146,6 +161,7 @@ async def statuses(request: Request) -> Response:
             exclude_replies=truth(query.get("exclude_replies", "")),
         )
     await use_pictures(instance, by, listed)
+    await _look(instance, by, path_id(request))
     return paged(request, [entities.status(instance.identifiers, item) for item in listed])
 
 
@@ -210,32 +226,32 @@ async def search(request: Request) -> Response:
     words, kind = request.query_params.get("q", "").strip()[:2_000], request.query_params.get("type")
     found: dict[str, list[object]] = {"accounts": [], "statuses": [], "hashtags": []}
     held = await grant(request)
-    if words and kind in (None, "accounts"):
-        actor_id = await _found(request, words)
-        if actor_id is not None:
-            with contextlib.suppress(NotFound):
-                found["accounts"].append(await _account(request, actor_id))
-    if is_web_uri(words) and kind in (None, "statuses"):
-        local = instance.identifiers.parse_local(words)
-        work_id = local.work_id if local is not None else None
-        if work_id is None:
-            work = await instance.storage.read(works.work_by_uri, words)
-            work_id = work.id if work is not None else None
-        seen = await instance.storage.read(shown_rows.work_seen_by, work_id, held.actor_id if held else None) if work_id else None
+    viewer_id = held.actor_id if held else None
+    thing = await _known(instance, words)
+    if thing is None and words and kind in (None, "accounts", "statuses") and truth(request.query_params.get("resolve", "")):
+        try:
+            thing = await resolve(instance, words)
+        except FediartError as problem:
+            log.info("search.nothing", reason=problem.message, detail=problem.detail)
+    if isinstance(thing, Actor) and kind in (None, "accounts"):
+        await look_at_actor(instance, viewer_id, thing)
+        with contextlib.suppress(NotFound):
+            found["accounts"].append(await _account(request, thing.id))
+    if isinstance(thing, Work) and kind in (None, "statuses"):
+        seen = await instance.storage.read(shown_rows.work_seen_by, thing.id, viewer_id)
         if seen is not None:
+            await use_pictures(instance, viewer_id, [seen])
             found["statuses"].append(entities.status(instance.identifiers, seen))
     return answer(found)
 
 
-async def _found(request: Request, words: str) -> int | None:
-    instance = instance_of(request)
+async def _known(instance: Instance, words: str) -> Actor | Work | None:
+    """What is here already."""
+    if is_web_uri(words):
+        local = instance.identifiers.parse_local(words)
+        if local is not None and local.work_id is not None:
+            return await instance.storage.read(works.work_by_id, local.work_id)
+        work = await instance.storage.read(works.work_by_uri, words)
+        return work if work is not None else await instance.storage.read(actors.actor_by_uri, words)
     name, _, host = words.removeprefix("@").partition("@")
-    known = await instance.storage.read(actors.actor_named, name, "" if host in instance.identifiers.hosts else host.lower())
-    if known is not None:
-        return known.id
-    if not truth(request.query_params.get("resolve", "")):
-        return None
-    try:
-        return (await follow_actor.find_actor(instance, words)).id
-    except FediartError:
-        return None
+    return await instance.storage.read(actors.actor_named, name, "" if host in instance.identifiers.hosts else host.lower())

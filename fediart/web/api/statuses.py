@@ -21,6 +21,7 @@ from fediart.studio.arrange_images import describe_image
 from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
 from fediart.studio.estimate_cloak import time_left
+from fediart.studio.look_further import look_at_work
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
@@ -192,6 +193,9 @@ async def context(request: Request) -> Response:
     by, work_id = await viewer(request), path_id(request)
     if not await instance.storage.read(works.may_see, work_id, by):
         raise NotFound("Record not found")
+    seen = await instance.storage.read(shown_rows.work_seen_by, work_id, by) if by is not None else None
+    if seen is not None:
+        await look_at_work(instance, by, seen)
     above, below = await instance.storage.read(works.thread_of, work_id, by)
     await use_pictures(instance, by, [*above, *below])
     ids = instance.identifiers

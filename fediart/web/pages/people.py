@@ -7,13 +7,16 @@ from starlette.responses import Response
 
 from fediart.clock import to_iso
 from fediart.domain.actors import Actor
+from fediart.domain.works import Work
 from fediart.errors import FediartError, NotFound
 from fediart.ids import parse_id
+from fediart.inbox.resolve import resolve
 from fediart.storage import actors, follows, works
 from fediart.storage import notifications as notices
 from fediart.storage.blocks import hides_from
 from fediart.studio import follow_actor
 from fediart.studio.answer_request import answer_request
+from fediart.studio.look_further import look_at_actor
 from fediart.studio.use_pictures import use_pictures
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
@@ -54,6 +57,7 @@ async def profile(request: Request) -> Response:
     held = (await instance.storage.read(follows.relationships, viewer, [actor.id]))[0] if viewer else None
     await use_pictures(instance, viewer, listed, [shown] if shown is not None else [])
     reserve_works(request, listed, of=shown)
+    is_coming = await look_at_actor(instance, viewer, actor)
     headers = {"link": f'<{actor.uri}>; rel="alternate"; type="application/activity+json"'} if actor.is_local else None
     return await render(
         request,
@@ -64,6 +68,7 @@ async def profile(request: Request) -> Response:
         works=listed,
         relationship=held,
         is_me=viewer == actor.id,
+        is_coming=is_coming,
         older=listed[-1].work.id if len(listed) == PAGE else None,
     )
 
@@ -90,18 +95,20 @@ async def feed(request: Request) -> Response:
 
 
 async def search(request: Request) -> Response:
-    """A handle or an address leads to its page here."""
+    """A handle, or the address of a profile or a work, leads to its page here."""
     account = await member(request)
     words = request.query_params.get("q", "").strip()
     if not words:
         return await render(request, "search.html", q="", problem="")
     try:
-        actor = await follow_actor.find_actor(instance_of(request), words)
-        if await instance_of(request).storage.read(hides_from, actor, account.actor_id):
+        found = await resolve(instance_of(request), words)
+        if isinstance(found, Actor) and await instance_of(request).storage.read(hides_from, found, account.actor_id):
             raise NotFound("Nobody is found under this name.")
     except FediartError as problem:
         return await render(request, "search.html", 200, q=words[:200], problem=problem.message)
-    shown = (await instance_of(request).storage.read(actors.shown_actors, [actor.id]))[actor.id]
+    if isinstance(found, Work):
+        return go(f"/works/{found.id}")
+    shown = (await instance_of(request).storage.read(actors.shown_actors, [found.id]))[found.id]
     return go(profile_path(shown))
 
 

@@ -17,13 +17,15 @@ from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.rights import copyright_notice
-from fediart.storage import actors, reviews, timelines
+from fediart.storage import actors, deliveries, reviews, timelines
 from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
+from fediart.storage.deliveries import Outcome
 from fediart.studio import react
 from fediart.studio.ask_moderator import ask_moderator, take_back
 from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.edit_work import edit_work
+from fediart.studio.look_further import look_at_work
 from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.use_pictures import use_pictures
@@ -113,6 +115,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
     above, below = await instance_of(request).storage.read(rows.thread_of, seen.work.id, viewer)
     await use_pictures(instance_of(request), viewer, [*above, seen, *below])
     reserve_works(request, [*above, *below], of=seen)
+    is_coming = await look_at_work(instance_of(request), viewer, seen)
     is_mine = viewer == seen.work.actor_id
     is_waiting = seen.work.state == WorkState.WAITING
     is_out = is_mine and seen.work.state == WorkState.PUBLISHED
@@ -130,6 +133,9 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         is_mine=is_mine,
         held=await _held(instance_of(request), seen) if is_mine else None,
         may_answer=viewer is not None and await instance_of(request).storage.read(rows.may_answer, seen.work, viewer),
+        is_coming=is_coming,
+        undelivered=await _undelivered(request, seen) if is_out else [],
+        now=instance_of(request).clock(),
         waiting=await waiting_in_words(request, seen) if is_waiting else "",
         paused=is_waiting and any(item.image.state == ImageState.PAUSED for item in seen.images),
         offers=offers,
@@ -152,6 +158,18 @@ async def _held(instance: Instance, seen: ShownWork) -> Review | None:
     """What waits for a moderator, of a work that is held or whose label its artist asks about."""
     found = await instance.storage.read(reviews.open_on_work, seen.work.id, ReviewKind.HELD, ReviewKind.APPEAL)
     return found[-1] if found else None
+
+
+UNDELIVERED = 20
+
+
+async def _undelivered(request: Request, seen: ShownWork) -> list[Outcome]:
+    """Servers that do not have it yet, or did not take it: a bounded list, for its artist."""
+    planned, delivered, _ = seen.deliveries or (0, 0, 0)
+    if delivered >= planned:
+        return []
+    storage = instance_of(request).storage
+    return (await storage.read(deliveries.outcomes, work_id=seen.work.id, undone=True, limit=UNDELIVERED))[:UNDELIVERED]
 
 
 _VERBS: dict[str, Callable[[Instance, Account, int], Awaitable[None]]] = {

@@ -131,7 +131,9 @@ if (delivering) {
     if (!found.deliveries) return "more";
     const { planned, delivered, failed } = found.deliveries;
     const refused = failed ? `, ${failed} did not take it` : "";
-    delivering.textContent = `Delivered to ${delivered} of ${planned} ${planned === 1 ? "server" : "servers"}${refused}.`;
+    const left = planned - delivered - failed;
+    const late = left > 0 ? `, ${left} ${left === 1 ? "waits" : "wait"}` : "";
+    delivering.textContent = `Delivered to ${delivered} of ${planned} ${planned === 1 ? "server" : "servers"}${late}${refused}.`;
     return delivered + failed >= planned ? "done" : "more";
   });
 }
