@@ -227,7 +227,7 @@ async def test_a_report_comes_before_the_moderators_and_its_artist_never_learns_
         page = f"/admin/review/{found[-1].id}"
         shown = words_of(await vera.browser.get(page))
         for words in (
-            "ai-made: noor says: six fingers",
+            "AI-made, and not said to be: noor says: six fingers",
             "@noor@",
             "settings of Stable Diffusion web UI",
             "I would rather not say",
