@@ -68,7 +68,7 @@ def test_every_command_that_the_readme_shows_exists() -> None:
     assert len(shown) >= 3
     known = {" ".join(path): command for path, command in _commands(fediart)}
     for line in shown:
-        named = [name for name in known if line.startswith(name + " ")]
+        named = [name for name in known if f"{line} ".startswith(f"{name} ")]
         # What is no command after `cloak` is pictures for its command `copies`.
         (name,) = named or ["cloak copies"] * line.startswith("cloak ")
         used = set(re.findall(r"--[\w-]+", line))

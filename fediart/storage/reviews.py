@@ -84,7 +84,7 @@ def _is_reviewed() -> Any:
     return exists(select(reviews.c.id).where(reviews.c.report_id == reports.c.id))
 
 
-def close_report(db: Connection, report_id: int, now: int, closed_by: int | None) -> None:
+def end_report(db: Connection, report_id: int, now: int, closed_by: int | None) -> None:
     """Once nothing that it brought before the moderators is open any more."""
     still = select(reviews.c.id).where(reviews.c.report_id == report_id, reviews.c.state.in_(_OPEN))
     if db.execute(still.limit(1)).first() is None:
