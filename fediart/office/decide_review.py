@@ -103,7 +103,7 @@ def _decide(
         reviews.change_review(db, one.id, state=ReviewState.DECIDED, decision=decision, work_id=work_id, **said_of)
         keys += reviews.drop_proof(db, one.id)
         if one.report_id is not None:
-            reviews.close_report(db, one.report_id, now, by)
+            reviews.end_report(db, one.report_id, now, by)
     if review.kind != ReviewKind.REPORT or decision != Decision.CLEARED or review.state == ReviewState.ASKED:
         _tell_artist(db, instance, review.actor_id, now)
     return keys
