@@ -23,6 +23,7 @@ TINY = {
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
     "origin": "--width 400 --rounds 1",
     "door": "--requests 20 --rounds 1",
+    "signals": "--works 2 --requests 3 --rounds 1",
     "cloak_cost": "--sizes 8 --shrink 8 --rounds 1",
     "rejudge": "--works 300 --rounds 1 --removed",
     "home": "--works 3000 --authors 600 --accounts 1 --calls 10 --requests 10 --rounds 1",
@@ -65,6 +66,15 @@ def test_the_door_benchmark_measures_each_kind_with_and_without(figures_of: Figu
         f"{what}_{kind}{unit}" for kind in kinds for what, unit in (("door", "_ms"), ("with", "_ms"), ("ratio", ""))
     }
     assert all(found[f"ratio_{kind}"] > 0 for kind in kinds)
+
+
+def test_the_signals_benchmark_asks_each_kind_with_and_without(figures_of: Figures) -> None:
+    found = figures_of("signals")
+    kinds = ("work", "profile", "file", "document")
+    assert set(found) == {
+        f"{what}_{kind}{unit}" for kind in kinds for what, unit in (("signals", "_ms"), ("on", "_ms"), ("ratio", ""))
+    }
+    assert all(found[f"on_{kind}_ms"] > 0 for kind in kinds)
 
 
 def test_the_inbox_benchmark_measures_ours_and_the_rival(figures_of: Figures) -> None:
