@@ -28,7 +28,7 @@ class SteeredCloak:
     """See the module. Which encoders: the order says, as (name, file)."""
 
     name = "encoders"
-    version = 1
+    version = 2
 
     def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
         watch = Watch()
