@@ -606,7 +606,7 @@ async def test_a_picture_is_bounded_and_must_say_that_it_is_one(tmp_path: Path) 
                 await download_picture(client, far.url + path, tmp_path / "x", max_bytes=10_000)
         for path in ("/good.jpg", "/moved.jpg"):
             answer = await download_picture(client, far.url + path, tmp_path / "x", max_bytes=10_000)
-            assert answer.headers["content-type"] == "image/jpeg"
+            assert answer.headers["content-type"].startswith("image/jpeg")
             assert (tmp_path / "x").stat().st_size == 10_000
 
 
