@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import Connection, select, update
 
 from fediart.activitypub.signatures.verify import SignatureToCheck, Verified, check_signature, read_signature
-from fediart.cli.commands import fediart
 from fediart.clock import system_clock
 from fediart.domain.actors import Role
 from fediart.domain.hosts import DAY_MS, Host, wait_ms
@@ -25,6 +23,7 @@ from fediart.storage import actors, hosts
 from fediart.storage import deliveries as rows
 from fediart.storage import tables as t
 from fediart.storage.jobs import NEVER
+from tests.commands import run_commands
 from tests.far_server import Asked, FarServer, a_far_server
 from tests.people import people_of
 from tests.test_atomic_outbox import far_follower
@@ -406,17 +405,15 @@ async def test_the_command_tells_and_tries_again(post: Post, tmp_path: Path, far
     await post.send()
     options = ["--data", str(tmp_path / "data")]
 
-    def run(*more: str) -> str:
-        result = CliRunner().invoke(fediart, ["deliveries", *options, *more])
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    told = await asyncio.to_thread(run)
-    assert told.startswith("1 delivery wait")
-    assert "127.0.0.1:9: 1, failing since" in told
-    assert f"Update → {far.host}: delivered" in await asyncio.to_thread(run, "--host", far.host)
-    assert "Nothing failed." in await asyncio.to_thread(run, "--failed")
-    assert "1 delivery" in await asyncio.to_thread(run, "--retry", name)
+    asked: list[tuple[str, ...]] = [(), ("--host", far.host), ("--failed",), ("--retry", name)]
+    ran = await asyncio.to_thread(run_commands, [["deliveries", *options, *more] for more in asked])
+    assert [one.status for one in ran] == [0, 0, 0, 0], ran
+    waiting, here, failed, again = (one.told for one in ran)
+    assert waiting.startswith("1 delivery wait")
+    assert "127.0.0.1:9: 1, failing since" in waiting
+    assert f"Update → {far.host}: delivered" in here
+    assert "Nothing failed." in failed
+    assert "1 delivery" in again
     (row,) = await post.waiting()
     assert row.run_at <= system_clock()
 

@@ -343,6 +343,7 @@ async def test_a_signature_inside_of_a_document_gives_no_authority_and_no_contex
     """Row 7 (CVE-2026-46349, -42462): what ana's server signed once, passed on by eve, and words that change their meaning."""
     await follow(scene.world, scene.ana)
     await find(scene.world, scene.eve)
+    assert await settled(scene.world) == [], "what she published before is looked for"
     far, other = len(scene.far.asked), len(scene.other.asked)
     note = scene.ana.note()
     inside = {"type": "RsaSignature2017", "creator": scene.ana.key_id, "created": note["published"], "signatureValue": "AA=="}
