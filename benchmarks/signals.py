@@ -24,6 +24,7 @@ from fediart.domain.reservations import Answer
 from fediart.instance import Instance, open_instance
 from fediart.jobs.runner import running_jobs
 from fediart.media.sample import draw_sample
+from fediart.observe import set_up_logs
 from fediart.storage import works
 from fediart.studio.add_image import add_image
 from fediart.studio.open_account import open_account
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200, help="requests per kind and round")
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
+    set_up_logs("error", "console")
     with tempfile.TemporaryDirectory(prefix="fediart-bench-") as folder:
         found = asyncio.run(measured(Path(folder), chosen.works, chosen.requests, chosen.rounds))
     words = {"work": "a work's page", "profile": "an artist's page", "file": "a picture's file", "document": "a document"}

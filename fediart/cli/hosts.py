@@ -107,7 +107,10 @@ def list_(data: Path, config: Path | None) -> None:
     async def do(instance: Instance) -> None:
         from fediart.storage import host_rules
 
-        for rule in await instance.storage.read(host_rules.listed_rules):
+        rules = await instance.storage.read(host_rules.listed_rules)
+        if not rules:
+            click.echo("No other server is blocked or limited.")
+        for rule in rules:
             more = [*(["public"] if rule.is_public else []), *([rule.reason] if rule.reason else [])]
             click.echo("  ".join([rule.host, rule.action, *more, *([f"({rule.private_note})"] if rule.private_note else [])]))
 
