@@ -29,7 +29,7 @@ from fediart.web.crawlers import Crawlers
 from fediart.web.gate import Gate, pass_cookie
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-MASTODON = "Mastodon/4.3.8 (http.rb/5.2.0; +https://art.example/)"
+PEER = "Mastodon/4.3.8 (http.rb/5.2.0; +https://art.example/)"
 ADDRESS, NETWORK = "203.0.113.9", "203.0.113.0/24"
 
 
@@ -85,7 +85,7 @@ def kinds(instance: Instance, token: str, count: int, turn: int) -> dict[str, tu
     """Name → (requests, what they are answered)."""
     cookie = f"{pass_cookie(instance)}={Gate(instance).pass_for(NETWORK)}"
     page = scope("/about", FIREFOX, accept="text/html", cookie=cookie)
-    document = scope("/users/ana", MASTODON, accept="application/activity+json", signature="x")
+    document = scope("/users/ana", PEER, accept="application/activity+json", signature="x")
     program = scope("/api/v1/instance", FIREFOX, accept="application/json", authorization=f"Bearer {token}")
     return {
         "page": ([page] * count, 200),

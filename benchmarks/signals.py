@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from starlette.types import ASGIApp, Scope
-
-from benchmarks.door import scope, status
+from benchmarks.door import FIREFOX, PEER, cpu_ms, scope
 from benchmarks.report import Figure, arguments, tell
 from fediart.config import load_config
 from fediart.domain.policy import AiPolicy, Enforce, Reserve, RobotsList
@@ -30,9 +27,6 @@ from fediart.studio.add_image import add_image
 from fediart.studio.open_account import open_account
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.web.app import create_app
-
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-MASTODON = "Mastodon/4.3.8 (http.rb/5.2.0; +https://art.example/)"
 
 ON = AiPolicy(enforce=Enforce(rate_limit_anonymous="off"))
 OFF = replace(
@@ -63,14 +57,6 @@ async def an_artist(instance: Instance, folder: Path, count: int) -> tuple[int, 
     return work_id, public.name
 
 
-async def cpu_ms(app: ASGIApp, asked: Scope, count: int) -> float:
-    began = time.process_time_ns()
-    for _ in range(count):
-        if (found := await status(app, asked)) != 200:
-            raise SystemExit(f"{asked['path']} answered {found}.")
-    return (time.process_time_ns() - began) / 1e6 / count
-
-
 async def measured(folder: Path, shown: int, count: int, rounds: int) -> dict[str, tuple[float, float]]:
     """Name → CPU in ms per request (on, off): medians of rounds in which they take turns."""
     settings = {"cloak.fetch_encoders": False, "log.level": "error"}
@@ -82,14 +68,14 @@ async def measured(folder: Path, shown: int, count: int, rounds: int) -> dict[st
             "work": scope(f"/@ana/{work_id}", FIREFOX, accept="text/html"),
             "profile": scope("/@ana", FIREFOX, accept="text/html"),
             "file": scope(f"/media/{name}", FIREFOX),
-            "document": scope(f"/users/ana/statuses/{work_id}", MASTODON, accept="application/activity+json"),
+            "document": scope(f"/users/ana/statuses/{work_id}", PEER, accept="application/activity+json"),
         }
         took: dict[str, tuple[list[float], list[float]]] = {}
         for turn in range(rounds + 1):
             for kind, asked in kinds.items():
                 for index, policy in enumerate((ON, OFF)):
                     instance.policy = policy
-                    cpu = await cpu_ms(app, asked, count)
+                    cpu = await cpu_ms(app, [asked] * count, 200)
                     if turn:  # the first round warms up
                         took.setdefault(kind, ([], []))[index].append(cpu)
         return {kind: (statistics.median(held[0]), statistics.median(held[1])) for kind, held in took.items()}
