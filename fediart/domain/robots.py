@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from fediart.domain.agents import Agent, named_agents
 from fediart.domain.policy import AiPolicy
-from fediart.domain.reservations import Answer
+from fediart.domain.reservations import Answer, Reservation
+from fediart.domain.signals import RSL, content_signal
 
 OPEN_PATHS = ("/ai-policy", "/license.xml", "/.well-known/tdmrep.json", "/tdm-policy.json")
 """What everybody may read, whoever they are, beside /robots.txt itself: it says what is reserved and whom to ask."""
@@ -50,11 +51,11 @@ def robots_text(
         f"# In plain words, and whom to ask: {statement}",
     ]
     if reserve.rsl:
-        lines.append(f"License: {base_url}/license.xml")
+        lines.append(f"License: {base_url}{RSL}")
     lines += [
         "",
         "User-agent: *",
-        f"Content-Signal: search={_yes(reserve.search)}, ai-input={_yes(reserve.ai_input)}, ai-train={_yes(training)}",
+        f"Content-Signal: {content_signal(Reservation(training, reserve.ai_input, reserve.search))}",
         f"Content-Usage: {_usage(training, reserve.search)}",
     ]
     for username in differing[:MOST_ARTISTS]:
@@ -72,10 +73,6 @@ def robots_text(
 def _words(agents: Sequence[Agent]) -> list[str]:
     """Each name once: robots.txt knows no small and capital letters (RFC 9309, 2.2.1)."""
     return list({word.casefold(): word for agent in agents for word in reversed(agent.words)}.values())
-
-
-def _yes(answer: Answer) -> str:
-    return "yes" if answer == Answer.ALLOW else "no"
 
 
 def _usage(training: Answer, search: Answer) -> str:
