@@ -35,6 +35,17 @@ RIGHTS_TERMS: dict[str, Any] = {
     "cloaked": {"@id": "fediart:cloaked", "@type": "xsd:boolean"},
 }
 
+QUOTE_CONTEXT: list[Any] = [
+    AS,
+    {
+        "QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest",
+        "QuoteAuthorization": "https://w3id.org/fep/044f#QuoteAuthorization",
+        "gts": "https://gotosocial.org/ns#",
+        "interactingObject": {"@id": "gts:interactingObject", "@type": "@id"},
+        "interactionTarget": {"@id": "gts:interactionTarget", "@type": "@id"},
+    },
+]
+
 NOTE_CONTEXT: list[Any] = [
     AS,
     {
@@ -129,6 +140,19 @@ class ParsedLink:
 
 
 @dataclass(frozen=True, slots=True)
+class ParsedPolicies:
+    """What a note says of who may do what with it: '' everyone or not said, else "followers" or "nobody".
+
+    `quote` is the other way round: '' not said, which is nobody, else a `works.QuotePolicy`.
+    """
+
+    reply: str = ""
+    like: str = ""
+    boost: str = ""
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedNote:
     """A note-like object of another server. `content` is HTML as it came: not sanitised.
 
@@ -158,6 +182,7 @@ class ParsedNote:
     links: tuple[ParsedLink, ...] = ()
     options: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    policies: ParsedPolicies = ParsedPolicies()
 
 
 @dataclass(frozen=True, slots=True)

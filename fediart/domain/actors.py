@@ -105,6 +105,8 @@ class Account:
     """Who may answer works that are published from now on; '': everyone."""
     suspended_at: int | None = None
     suspended_reason: str = ""
+    quote_policy: str = ""
+    """Who may quote this artist's works; '': nobody."""
 
 
 def username_problem(username: str) -> str | None:

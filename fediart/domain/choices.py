@@ -15,3 +15,5 @@ class Choices:
     reservation: Reservation | None = None
     licensing: Licensing | None = None
     tell_cloaked: bool = True
+    quotes: str = ""
+    """A `works.QuotePolicy`; '': nobody."""

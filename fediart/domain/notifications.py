@@ -1,4 +1,4 @@
-"""What an account is told: somebody followed or asks to, liked, boosted, mentioned or answered, a moderator decided."""
+"""What an account is told: somebody followed or asks to, liked, boosted, quoted, mentioned or answered, a moderator decided."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class NotificationKind(StrEnum):
     LIKE = "like"
     BOOST = "boost"
     MENTION = "mention"
+    QUOTE = "quote"
     DECISION = "decision"
     """Of a moderator, on a work of theirs. It is told in the server's name, not in the moderator's."""
 

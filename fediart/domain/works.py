@@ -42,6 +42,14 @@ class ReplyPolicy(StrEnum):
     NOBODY = "nobody"
 
 
+class QuotePolicy(StrEnum):
+    """Who may quote a work, which only an open one can be. Its artist may in any case."""
+
+    NOBODY = "nobody"
+    FOLLOWERS = "followers"
+    EVERYONE = "everyone"
+
+
 class WorkState(StrEnum):
     """HELD: a moderator looks at it first; nobody else sees it before."""
 
@@ -101,6 +109,11 @@ class Work:
     verdict_label: str = ""
     moderated: str | None = None
     reply_policy: str = ""
+    quote_policy: str = ""
+    """A QuotePolicy; '': of a work of ours as its artist's account says, of another's that nothing was said."""
+    like_policy: str = ""
+    boost_policy: str = ""
+    """What another server says of who may like and boost it, in the words of a ReplyPolicy; '' everyone."""
 
     @property
     def says(self) -> str:
@@ -137,6 +150,12 @@ def _action(text: str) -> RemoteAction:
 
 
 _ACTIONS = frozenset(RemoteAction)
+
+
+def quote_policy_of(work: Work, choices: Choices | None) -> QuotePolicy:
+    """Who may quote a work of ours. `choices`: its artist's."""
+    said = work.quote_policy or (choices.quotes if choices is not None else "")
+    return QuotePolicy(said) if work.visibility.is_open and said in tuple(QuotePolicy) else QuotePolicy.NOBODY
 
 
 @dataclass(frozen=True, slots=True)

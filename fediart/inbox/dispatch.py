@@ -33,6 +33,7 @@ from fediart.inbox.handlers.keep_note import read_embedded
 from fediart.inbox.handlers.like import handle_like
 from fediart.inbox.handlers.move import handle_move
 from fediart.inbox.handlers.pin import handle_add, handle_remove
+from fediart.inbox.handlers.quote_request import handle_quote_request
 from fediart.inbox.handlers.undo import handle_undo
 from fediart.inbox.handlers.update import handle_update
 from fediart.inbox.outcome import NOTHING, Done, Later
@@ -69,6 +70,7 @@ HANDLERS: dict[str, Handler] = {
     "Like": Handler(handle_like),
     "EmojiReact": Handler(handle_like),
     "Move": Handler(handle_move),
+    "QuoteRequest": Handler(handle_quote_request),
     "Reject": Handler(handle_reject),
     "Remove": Handler(handle_remove),
     "Undo": Handler(handle_undo),

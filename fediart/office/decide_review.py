@@ -26,6 +26,7 @@ from fediart.ids import new_id, time_of
 from fediart.instance import DELIVERY, Instance
 from fediart.office.prune import discard_retired
 from fediart.outbox.announce_work import announce_edit, announce_removal
+from fediart.outbox.answer_quote import take_back_stamps_on
 from fediart.storage import accounts, actors, audit, files, images, jobs, notifications, reviews, works
 
 log = structlog.get_logger("fediart.office")
@@ -219,6 +220,7 @@ def _back_to_draft(deed: _Deed, work: Work) -> int:
     assert author is not None  # it is ours
     draft_id = new_id(now)
     placeholder = f"{ids.base_url}/drafts/{draft_id}"
+    take_back_stamps_on(db, ids, author, work, now)
     announce_removal(db, ids, work.id, now)
     works.insert_work(
         db,
@@ -248,7 +250,7 @@ def _back_to_draft(deed: _Deed, work: Work) -> int:
 
 _KEPT = (
     *("visibility", "warning", "sensitive", "source", "language", "in_reply_to_uri", "in_reply_to_id"),
-    *("declaration", "reservation", "licence", "licence_text", "reply_policy"),
+    *("declaration", "reservation", "licence", "licence_text", "reply_policy", "quote_policy"),
 )
 """What a work that goes back to being a draft keeps."""
 

@@ -7,11 +7,12 @@ from typing import Any
 from fediart.activitypub.builders.actor import ActorToBuild, build_actor
 from fediart.activitypub.builders.note import ImageToBuild, MentionToBuild, NoteToBuild, build_note
 from fediart.activitypub.identifiers import Identifiers
+from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.declarations import LABELS
 from fediart.domain.images import ShownImage
 from fediart.domain.policy import AiPolicy
 from fediart.domain.terms import terms_of_artist, terms_of_work
-from fediart.domain.works import ReplyPolicy, ShownActor, ShownWork
+from fediart.domain.works import QuotePolicy, ReplyPolicy, ShownActor, ShownWork, quote_policy_of
 from fediart.outbox.rights import rights_to_say
 
 FEDERATED_IMAGES = 4
@@ -77,8 +78,18 @@ def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: l
             rights=rights_to_say(ids, policy, terms, shown.author.actor, work.published_at),
             label=(label, LABELS[label]) if label in LABELS else None,
             may_reply=_may_reply(ids, shown),
+            may_quote=_may_quote(ids, shown),
         ),
     )
+
+
+def _may_quote(ids: Identifiers, shown: ShownWork) -> tuple[str, ...]:
+    match quote_policy_of(shown.work, shown.author.choices):
+        case QuotePolicy.EVERYONE:
+            return (AS_PUBLIC,)
+        case QuotePolicy.FOLLOWERS:
+            return (ids.followers(shown.author.actor.username),)
+    return ()
 
 
 def _may_reply(ids: Identifiers, shown: ShownWork) -> tuple[str, ...]:

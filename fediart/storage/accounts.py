@@ -115,6 +115,10 @@ def put_reply_policy(db: Connection, account_id: int, policy: str) -> None:
     db.execute(update(accounts).where(accounts.c.id == account_id).values(reply_policy=policy))
 
 
+def put_quote_policy(db: Connection, account_id: int, policy: str) -> None:
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(quote_policy=policy))
+
+
 def put_password(db: Connection, account_id: int, password_hash: str, *, keep_session: str | None) -> None:
     """A new password ends every other session and every grant."""
     db.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=password_hash))

@@ -100,7 +100,12 @@ def save_remote_actor(db: Connection, new_id: int, values: dict[str, Any]) -> Ac
 
 
 _CHOICES = select(
-    accounts.c.actor_id, accounts.c.reservation, accounts.c.licence, accounts.c.licence_text, accounts.c.tell_cloaked
+    accounts.c.actor_id,
+    accounts.c.reservation,
+    accounts.c.licence,
+    accounts.c.licence_text,
+    accounts.c.tell_cloaked,
+    accounts.c.quote_policy,
 ).where(accounts.c.actor_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -108,7 +113,10 @@ def choices_of(db: Connection, ids: Iterable[int]) -> dict[int, Choices]:
     """What those of these actors say of their works who have an account here."""
     wanted = list(ids)
     rows = db.execute(_CHOICES, {"ids": wanted}).all() if wanted else []
-    return {row[0]: Choices(reservation_from(row[1]), licensing_from(row[2], row[3]), tell_cloaked=bool(row[4])) for row in rows}
+    return {
+        row[0]: Choices(reservation_from(row[1]), licensing_from(row[2], row[3]), tell_cloaked=bool(row[4]), quotes=row[5])
+        for row in rows
+    }
 
 
 def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:

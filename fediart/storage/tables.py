@@ -116,6 +116,8 @@ accounts = Table(
     # Set while a moderator keeps the account out; the reason is for its artist to read.
     Column("suspended_at", BigInteger),
     Column("suspended_reason", Text, nullable=False, server_default=""),
+    # Who may quote this artist's works (`domain/works.QuotePolicy`); '': nobody.
+    Column("quote_policy", String(16), nullable=False, server_default=""),
 )
 
 sessions = Table(
@@ -177,6 +179,11 @@ works = Table(
     Column("moderated", String(16)),
     # Who may answer it (`domain/works.ReplyPolicy`); '': as its artist's account says when it is published, else everyone.
     Column("reply_policy", String(16), nullable=False, server_default=""),
+    # Who may quote it (`domain/works.QuotePolicy`); '': as its artist's account says now.
+    Column("quote_policy", String(16), nullable=False, server_default=""),
+    # Of another server's work: who may like and boost it, in the words of ReplyPolicy; '': everyone.
+    Column("like_policy", String(16), nullable=False, server_default=""),
+    Column("boost_policy", String(16), nullable=False, server_default=""),
 )
 Index("ix_works_actor_id_id", works.c.actor_id, works.c.id)
 Index("ix_works_in_reply_to_id", works.c.in_reply_to_id)
@@ -381,6 +388,17 @@ timeline = Table(
 )
 Index("ix_timeline_work_id", timeline.c.work_id)
 
+# Posts of others (`uri`, by `actor_id`) that quote a work of ours, and were allowed to: each row is a stamp that others ask for.
+quotes = Table(
+    "quotes",
+    metadata,
+    _id(),
+    Column("work_id", BigInteger, ForeignKey("works.id", ondelete="CASCADE"), nullable=False),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("uri", Text, nullable=False, index=True),
+    UniqueConstraint("work_id", "uri"),
+)
+
 notifications = Table(
     "notifications",
     metadata,
@@ -420,6 +438,8 @@ activities = Table(
     Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
     Column("work_id", BigInteger, index=True),
     Column("body", LargeBinary, nullable=False),
+    # Said to its actor's followers and not to everybody: its deliveries also say who they are (FEP-8fcf).
+    Column("for_followers", Boolean, nullable=False, server_default=text("false")),
 )
 
 

@@ -226,39 +226,43 @@ _not_blocked_by_answered = ~exists(
 
 
 def may_answer(db: Connection, work: Work, actor_id: int) -> bool:
-    """Do the artist of this work, and of what it answers itself, let the actor answer? Asked of local works only.
+    """Do the artist of this work, and of what it answers itself, let the actor answer?
 
-    Whoever a work names may answer it, unless one of both blocks the other.
+    Whoever a work names may answer it, unless one of both blocks the other. Of works of other servers only this one is asked,
+    and only for actors of ours: between others it is theirs to see to.
     """
     at: Work | None = work
     seen: set[int] = set()
     while at is not None and at.id not in seen and len(seen) < 40:
         seen.add(at.id)
-        if not _lets_answer(db, at, actor_id):
+        if not _lets_answer(db, at, actor_id, is_above=at.id != work.id):
             return False
         at = work_by_id(db, at.in_reply_to_id) if at.in_reply_to_id is not None else None
     return True
 
 
-def _lets_answer(db: Connection, work: Work, actor_id: int) -> bool:
+def _lets_answer(db: Connection, work: Work, actor_id: int, *, is_above: bool) -> bool:
     if work.actor_id == actor_id:
         return True
-    artist, actor = (
-        db.execute(select(actors.c.host, actors.c.uri).where(actors.c.id == id_)).one() for id_ in (work.actor_id, actor_id)
-    )
-    if artist.host != "":
+    both = select(actors.c.id, actors.c.host).where(actors.c.id.in_([work.actor_id, actor_id]))
+    hosts = {row.id: row.host for row in db.execute(both)}
+    if hosts[work.actor_id] != "":
+        return is_above or hosts[actor_id] != "" or is_let_in(db, work, actor_id, work.reply_policy)
+    return not are_apart(db, work.actor_id, actor_id) and is_let_in(db, work, actor_id, work.reply_policy)
+
+
+def is_let_in(db: Connection, work: Work, actor_id: int, policy: str) -> bool:
+    """Is the actor among those of a ReplyPolicy ('': everyone)? Whoever the work names always is."""
+    if policy in ("", ReplyPolicy.EVERYONE):
         return True
-    if are_apart(db, work.actor_id, actor_id):
-        return False
-    if work.reply_policy in ("", ReplyPolicy.EVERYONE):
-        return True
-    named = select(work_mentions.c.uri).where(work_mentions.c.work_id == work.id, work_mentions.c.uri == actor.uri)
+    mentioned = work_mentions.join(actors, actors.c.uri == work_mentions.c.uri)
+    named = select(actors.c.id).select_from(mentioned).where(work_mentions.c.work_id == work.id, actors.c.id == actor_id)
     if db.execute(named).first() is not None:
         return True
     follow = select(follows.c.id).where(
         follows.c.follower_id == actor_id, follows.c.followee_id == work.actor_id, follows.c.state == "accepted"
     )
-    return work.reply_policy == ReplyPolicy.FOLLOWERS and db.execute(follow).first() is not None
+    return policy == ReplyPolicy.FOLLOWERS and db.execute(follow).first() is not None
 
 
 def insert_work(

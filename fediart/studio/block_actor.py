@@ -9,6 +9,7 @@ from fediart.domain.moderation import meant_host
 from fediart.errors import BadInput, NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
+from fediart.outbox.answer_quote import take_back_stamps_of
 from fediart.outbox.part_ways import end_follower, end_following
 from fediart.outbox.react import tell_block, tell_unblock
 from fediart.storage import actors, blocks, jobs, mutes
@@ -43,6 +44,7 @@ def _block(db: Connection, instance: Instance, account: Account, target_id: int,
     blocks.put_block(db, actor.id, target.id, uri=uri, now=now)
     end_following(db, instance.identifiers, actor, target, now)
     end_follower(db, instance.identifiers, actor, target, now)
+    take_back_stamps_of(db, instance.identifiers, actor, target, now)
     blocks.forget_between(db, actor.id, target.id)
     if not target.is_local:
         tell_block(db, actor, target, uri, now)

@@ -23,7 +23,7 @@ from fediart.text.compose import MentionTarget, compose
 
 
 async def edit_work(instance: Instance, account: Account, work_id: int, draft: Draft) -> None:
-    """Only text, warning, sensitivity, declaration and who may answer ('': as it was) of `draft` count."""
+    """Only text, warning, sensitivity, declaration, who may answer ('': as it was) and who may quote of `draft` count."""
     check_draft(draft)
     people = await resolve_mentions(instance, draft.text)
     await instance.storage.write(_edit, instance, account, work_id, draft, people, instance.clock())
@@ -49,6 +49,7 @@ def _edit(
         warning=draft.warning,
         sensitive=draft.sensitive or bool(draft.warning.strip()),
         reply_policy=draft.reply_policy or work.reply_policy,
+        quote_policy=work.quote_policy if draft.quote_policy is None else draft.quote_policy,
         edited_at=max(now, (work.edited_at or 0) + 1),
     )
     mentions = [Mention(people[acct].uri, people[acct].acct, people[acct].url) for acct in composed.mentions if acct in people]

@@ -39,6 +39,8 @@ class Draft:
     declaration: Declaration | None = None
     reply_policy: str = ""
     """A ReplyPolicy, or '' for what the artist's account says."""
+    quote_policy: str | None = None
+    """A QuotePolicy, or '' for what the artist's account says; None: as it was."""
 
 
 async def start_draft(instance: Instance, account: Account, draft: Draft | None = None) -> int:
@@ -104,6 +106,7 @@ def _save_draft(db: Connection, account: Account, work_id: int, draft: Draft) ->
         in_reply_to_id=parent.id if parent else None,
         in_reply_to_uri=parent.uri if parent else None,
         **({"declaration": draft.declaration} if draft.declaration is not None else {}),
+        **({"quote_policy": draft.quote_policy} if draft.quote_policy is not None else {}),
     )
 
 

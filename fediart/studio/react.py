@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account, Actor
 from fediart.domain.notifications import NotificationKind
 from fediart.domain.works import Work, WorkState
-from fediart.errors import BadInput, NotFound
+from fediart.errors import BadInput, NotAllowed, NotFound
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import tell_boost, tell_like, tell_unboost, tell_unlike
@@ -28,6 +28,8 @@ def _parties(db: Connection, account: Account, work_id: int) -> tuple[Actor, Wor
 async def like(instance: Instance, account: Account, work_id: int) -> None:
     def act(db: Connection, now: int) -> None:
         actor, work, author = _parties(db, account, work_id)
+        if not works.is_let_in(db, work, actor.id, work.like_policy):
+            raise NotAllowed("Its author does not take likes of this post from everyone, and not from you.")
         id_ = new_id(now)
         uri = f"{actor.uri}#likes/{id_}"
         if reactions.put_reaction(db, "like", id_=id_, actor_id=actor.id, work_id=work.id, uri=uri):
@@ -56,6 +58,8 @@ async def boost(instance: Instance, account: Account, work_id: int) -> None:
         actor, work, author = _parties(db, account, work_id)
         if not work.visibility.is_open:
             raise BadInput("This work was not published to everyone, so it cannot be boosted.")
+        if not works.is_let_in(db, work, actor.id, work.boost_policy):
+            raise NotAllowed("Its author does not let everyone boost this post, and not you.")
         id_ = new_id(now)
         uri = f"{actor.uri}/boosts/{id_}"
         if reactions.put_reaction(db, "boost", id_=id_, actor_id=actor.id, work_id=work.id, uri=uri):

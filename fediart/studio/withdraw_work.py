@@ -8,6 +8,7 @@ from fediart.domain.actors import Account
 from fediart.domain.works import WorkState
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.announce_work import announce_removal
+from fediart.outbox.answer_quote import take_back_stamps_on
 from fediart.storage import actors, files, images, reviews, works
 from fediart.studio.arrange_images import discard
 from fediart.studio.publish_work import own_work
@@ -27,6 +28,7 @@ def _withdraw(db: Connection, instance: Instance, account: Account, work_id: int
     author = actors.actor_by_id(db, account.actor_id)
     assert author is not None  # an account always has its actor
     if work.state == WorkState.PUBLISHED:
+        take_back_stamps_on(db, instance.identifiers, author, work, now)
         announce_removal(db, instance.identifiers, work_id, now)
     # "It is gone" would tell a stranger that there was something, where "not here" is what they always heard.
     was_open = work.state == WorkState.PUBLISHED and work.visibility.is_open

@@ -71,6 +71,8 @@ class NoteToBuild:
     label: tuple[str, str] | None = None
     may_reply: tuple[str, ...] = ()
     """Who may answer: actors and collections; empty: everyone."""
+    may_quote: tuple[str, ...] = ()
+    """Who may quote, besides its author: actors and collections; empty: nobody."""
 
 
 AI_HASHTAG = "AIGenerated"
@@ -147,8 +149,8 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
         "likes": {"id": f"{note.uri}/likes", "type": "Collection", "totalItems": note.likes},
         "shares": {"id": f"{note.uri}/shares", "type": "Collection", "totalItems": note.boosts},
         "interactionPolicy": {
-            # Nobody but the artist may quote: a missing policy means the same to Mastodon, but says nothing.
-            "canQuote": {"automaticApproval": [author]},
+            # Its author alone is how nobody is said (FEP-044f): a missing policy means the same to Mastodon, but says nothing.
+            "canQuote": {"automaticApproval": list(note.may_quote) or [author]},
             # Said only where it is not everyone, which is what a missing one means. Whom the work names may answer in any case.
             **({"canReply": {"automaticApproval": list(note.may_reply)}} if note.may_reply else {}),
         },

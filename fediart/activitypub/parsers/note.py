@@ -8,6 +8,7 @@ from typing import Any
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields, particulars
 from fediart.activitypub.parsers.actor import KINDS as ACTORS
+from fediart.activitypub.parsers.interaction import read_policies
 from fediart.activitypub.parsers.self_label import content_usage, robots_tag, self_label, tdm_reservation
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
 from fediart.domain.reservations import Reservation
@@ -46,6 +47,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
     content, language = _content(document)
     tags = fields.listed(document.get("tag"), MAX_TAGS)
     attachments = _attachments(document)
+    mentions = tuple(found for tag in tags if (found := _mention(tag)) is not None)
     return ParsedNote(
         uri=uri,
         kind=kind,
@@ -61,7 +63,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         to=fields.addresses(document.get("to")),
         cc=fields.addresses(document.get("cc")),
         attachments=attachments,
-        mentions=tuple(found for tag in tags if (found := _mention(tag)) is not None),
+        mentions=mentions,
         hashtags=tuple(dict.fromkeys(word for tag in tags if (word := _hashtag(tag)))),
         language=language,
         reservation=_reservation(document),
@@ -69,6 +71,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         links=particulars.links(document, frozenset(picture.url for picture in attachments)),
         options=particulars.poll_options(document),
         facts=particulars.event_facts(document) if kind == "Event" else (),
+        policies=read_policies(document, author, frozenset(mention.href for mention in mentions)),
     )
 
 

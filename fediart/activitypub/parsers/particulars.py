@@ -14,7 +14,8 @@ from fediart.activitypub.vocabulary import ParsedLink
 from fediart.clock import to_iso
 
 MAX_LINKS, MAX_OPTIONS, MAX_PICTURES = 8, 20, 16
-_QUOTES = ("quote", "quoteUrl", "quoteUri", "_misskey_quote")
+_QUOTES = ("quote", "_misskey_quote", "quoteUrl", "quoteUri")
+_QUOTE_RELS = frozenset({"https://misskey-hub.net/ns#_misskey_quote", "https://w3id.org/fep/044f#quote"})
 _IMG = re.compile(r"<img\b([^<>]{0,4000})>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(src|alt|class)\s*=\s*(?:"([^"]{0,2000})"|'([^']{0,2000})')""", re.IGNORECASE)
 
@@ -101,12 +102,23 @@ def links(document: dict[str, Any], shown: frozenset[str]) -> tuple[ParsedLink, 
         address = _address(item)
         if address is not None and address not in shown and address not in content:
             found.setdefault(address, fields.named(item, "name", 500) or fields.named(item, "summary", 500))
-    for word in _QUOTES:
-        address = fields.uri(document.get(word))
-        if address is not None and address not in content and not found.get(address):
-            found[address] = "A post that is quoted"
-            break
+    address = quoted_uri(document)
+    if address is not None and address not in content and not found.get(address):
+        found[address] = "A post that is quoted"
     return tuple(ParsedLink(address, name) for address, name in list(found.items())[:MAX_LINKS])
+
+
+def quoted_uri(document: dict[str, Any]) -> str | None:
+    """What a post quotes, in whichever words: a property of its own, or a link among its tags (FEP-e232)."""
+    for word in _QUOTES:
+        if (address := fields.uri(document.get(word))) is not None:
+            return address
+    for tag in fields.listed(document.get("tag"), 100):
+        if isinstance(tag, dict) and fields.kind(tag.get("type")) == "Link":
+            rels = [rel for rel in fields.listed(tag.get("rel"), 10) if isinstance(rel, str)]
+            if _QUOTE_RELS.intersection(rels) and (address := fields.uri(tag.get("href"))) is not None:
+                return address
+    return None
 
 
 def _address(item: dict[str, Any]) -> str | None:

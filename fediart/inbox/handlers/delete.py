@@ -11,7 +11,7 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import Instance
-from fediart.storage import actors, follows, works
+from fediart.storage import actors, follows, quotes, works
 
 BATCH = 40
 
@@ -39,6 +39,7 @@ async def _remove_actor(instance: Instance, sender: Actor) -> Done:
 
 def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
     work = works.work_by_uri(db, uri)
+    quotes.drop_quotes_by(db, uri, sender.id)
     if work is None:
         works.put_tombstone(db, uri, sender.uri, now)  # its Create may still be on the way
         return []

@@ -204,6 +204,10 @@ def _words(note: ParsedNote) -> dict[str, Any]:
         "language": note.language,
         "reservation": reservation_text(note.reservation),
         "self_label": note.self_label,
+        "reply_policy": note.policies.reply,
+        "quote_policy": note.policies.quote,
+        "like_policy": note.policies.like,
+        "boost_policy": note.policies.boost,
     }
 
 

@@ -29,8 +29,9 @@ from fediart.domain.works import ShownWork
 from fediart.errors import Gone, NotAllowed, NotFound, ParseError
 from fediart.ids import parse_id
 from fediart.instance import Instance
+from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, note_document
-from fediart.storage import actors, blocks, follows, works
+from fediart.storage import actors, blocks, follows, quotes, works
 from fediart.storage import shown as shown_rows
 from fediart.web.negotiate import wants_activity
 from fediart.web.reservation import reserve_works
@@ -190,6 +191,21 @@ async def likes(request: Request) -> Response:
 async def shares(request: Request) -> Response:
     seen, _, _ = await open_work(request)
     return activity_response(build_collection(f"{seen.work.uri}/shares", seen.work.boosts, kind="Collection"))
+
+
+async def stamp(request: Request) -> Response:
+    """The leave to quote a work, for whoever may see the work; 410 once it was taken back."""
+    instance = _instance(request)
+    seen, _, _ = await open_work(request)
+    artist_actor = seen.author.actor
+    quote_id = parse_id(request.path_params["quote_id"]) or 0
+    quote = await instance.storage.read(quotes.quote_by_id, quote_id, seen.work.id)
+    if quote is None:
+        uri = instance.identifiers.stamp_uri(seen.work.uri, quote_id)
+        if await instance.storage.read(works.has_tombstone, uri, artist_actor.uri):
+            raise Gone("Its artist took this back.")
+        raise NotFound(NOT_HERE)
+    return activity_response(stamp_document(instance.identifiers, artist_actor, seen.work, quote))
 
 
 async def outbox(request: Request) -> Response:

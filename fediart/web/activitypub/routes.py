@@ -25,4 +25,5 @@ def activitypub_routes() -> list[Route]:
         Route("/users/{username}/statuses/{work_id}/activity", d.work_activity),
         Route("/users/{username}/statuses/{work_id}/likes", d.likes),
         Route("/users/{username}/statuses/{work_id}/shares", d.shares),
+        Route("/users/{username}/statuses/{work_id}/quotes/{quote_id}", d.stamp),
     ]

@@ -25,6 +25,7 @@ from fediart.storage import shown as shown_rows
 from fediart.storage.blocks import hides_from
 from fediart.studio import follow_actor
 from fediart.studio.add_image import put_portrait
+from fediart.studio.allow_quotes import allow_quotes
 from fediart.studio.answer_request import answer_request
 from fediart.studio.edit_profile import edit_profile
 from fediart.studio.look_further import look_at_actor
@@ -45,8 +46,8 @@ async def _account(request: Request, actor_id: int) -> dict[str, object]:
     return entities.account(instance.identifiers, shown)
 
 
-def path_id(request: Request) -> int:
-    id_ = parse_id(request.path_params["id"])
+def path_id(request: Request, name: str = "id") -> int:
+    id_ = parse_id(request.path_params[name])
     if id_ is None:
         raise NotFound("Record not found")
     return id_
@@ -92,6 +93,23 @@ async def _edit(request: Request, given: Mapping[str, str | list[str]]) -> None:
         fields=_fields(given),
         locked=truth(said["locked"]) if "locked" in said else None,
     )
+    policy = said.get("source[quote_policy]") or _source(said.get("source", "")).quote_policy
+    if policy:
+        if policy not in entities.QUOTES_FROM_API:
+            raise BadInput("Validation failed: Default quote policy is not included in the list")
+        await allow_quotes(instance_of(request), account_in(request), entities.QUOTES_FROM_API[policy])
+
+
+class _Source(msgspec.Struct):
+    quote_policy: str = ""
+
+
+def _source(written: str) -> _Source:
+    """`source` of a JSON body; of a form its parts have names of their own."""
+    try:
+        return msgspec.json.decode(written, type=_Source) if written else _Source()
+    except msgspec.DecodeError:
+        raise BadInput("Validation failed: Source is not an object") from None
 
 
 class _Field(msgspec.Struct):

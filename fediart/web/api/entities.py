@@ -12,7 +12,7 @@ from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.moderation import Filter, FilterHit, Report, Standing
 from fediart.domain.notifications import ShownNotification
-from fediart.domain.works import Mention, ShownActor, ShownWork, Visibility
+from fediart.domain.works import Mention, QuotePolicy, ShownActor, ShownWork, Visibility, quote_policy_of
 from fediart.outbox.documents import media_url
 from fediart.text.compose import typed
 
@@ -24,7 +24,17 @@ TO_API = {
 }
 FROM_API = {name: visibility for visibility, name in TO_API.items()}
 
-_NOTIFICATIONS = {"like": "favourite", "boost": "reblog", "follow": "follow", "mention": "mention", "request": "follow_request"}
+_NOTIFICATIONS = {
+    "like": "favourite",
+    "boost": "reblog",
+    "follow": "follow",
+    "mention": "mention",
+    "request": "follow_request",
+    "quote": "quote",
+}
+
+_QUOTES_TO_API = {QuotePolicy.EVERYONE: "public", QuotePolicy.FOLLOWERS: "followers", QuotePolicy.NOBODY: "nobody"}
+QUOTES_FROM_API = {name: policy for policy, name in _QUOTES_TO_API.items()}
 
 
 def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
@@ -71,6 +81,7 @@ def own_account(ids: Identifiers, shown: ShownActor, requests: int) -> dict[str,
             "privacy": "public",
             "sensitive": False,
             "language": None,
+            "quote_policy": _QUOTES_TO_API[QuotePolicy((shown.choices and shown.choices.quotes) or QuotePolicy.NOBODY)],
             "follow_requests_count": requests,
         },
     }
@@ -214,9 +225,19 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "muted": False,
         "bookmarked": False,
         "pinned": False,
+        "quote": None,
+        "quote_approval": _quote_approval(shown),
         "filtered": [*_filtered(shown), *(filtered(hit) for hit in shown.filtered)],
         "fediart": _ai_label(ids, shown),
     }
+
+
+def _quote_approval(shown: ShownWork) -> dict[str, Any]:
+    """Who may quote it. Nobody of this server can: it has no button for that."""
+    work = shown.work
+    policy = quote_policy_of(work, shown.author.choices if shown.author.actor.is_local else None)
+    automatic = [] if policy == QuotePolicy.NOBODY else [_QUOTES_TO_API[policy]]
+    return {"automatic": automatic, "manual": [], "current_user": "denied"}
 
 
 def _mention(ids: Identifiers, held: Mention) -> dict[str, Any]:

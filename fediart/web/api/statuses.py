@@ -8,15 +8,18 @@ from starlette.responses import Response
 
 from fediart.domain.declarations import Declaration
 from fediart.domain.images import ImageState, Purpose, ShownImage
+from fediart.domain.moderation import Place
 from fediart.domain.notifications import NotificationKind
-from fediart.domain.works import ShownWork, WorkState
+from fediart.domain.works import QuotePolicy, ShownWork, WorkState
 from fediart.errors import BadInput, NotFound
 from fediart.ids import parse_id
 from fediart.instance import token_hash
 from fediart.storage import images, notifications, reactions, timelines, works
+from fediart.storage import quotes as quote_rows
 from fediart.storage import shown as shown_rows
 from fediart.studio import react
 from fediart.studio.add_image import add_image
+from fediart.studio.allow_quotes import allow_quotes_of, take_back
 from fediart.studio.arrange_images import describe_image
 from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
@@ -114,6 +117,16 @@ def _declared(given: dict[str, str | list[str]]) -> Declaration | None:
     return Declaration(said) if "declaration" in given else None
 
 
+def _quote_policy(given: dict[str, str | list[str]]) -> QuotePolicy | None:
+    """Who may quote it; None: nothing was said of that. Raises BadInput."""
+    if "quote_approval_policy" not in given:
+        return None
+    policy = entities.QUOTES_FROM_API.get(one(given, "quote_approval_policy"))
+    if policy is None:
+        raise BadInput("Validation failed: Quote approval policy is not included in the list")
+    return policy
+
+
 @needs("write:statuses")
 async def post(request: Request) -> Response:
     """Answered at once; what waits for its cloak is published by a job, under the id of this answer.
@@ -135,6 +148,7 @@ async def post(request: Request) -> Response:
         in_reply_to_id=parse_id(one(given, "in_reply_to_id")),
         language=one(given, "language")[:16] or None,
         declaration=_declared(given),
+        quote_policy=_quote_policy(given),
     )
     chosen = [id_ for text in many(given, "media_ids") if (id_ := parse_id(text)) is not None]
 
@@ -182,10 +196,43 @@ async def edit(request: Request) -> Response:
         warning=one(given, "spoiler_text"),
         sensitive=truth(one(given, "sensitive")),
         declaration=_declared(given),
+        quote_policy=_quote_policy(given),
     )
     work_id = path_id(request)
     await edit_work(instance_of(request), account_in(request), work_id, draft)
     return await _status(request, work_id, account_in(request).actor_id)
+
+
+@needs("write:statuses")
+async def interaction_policy(request: Request) -> Response:
+    """Who may quote a work of one's own from now on."""
+    instance, account, work_id = instance_of(request), account_in(request), path_id(request)
+    policy = _quote_policy(await parameters(request))
+    if policy is not None:
+        await allow_quotes_of(instance, account, work_id, policy)
+    return await _status(request, work_id, account.actor_id)
+
+
+async def quotes(request: Request) -> Response:
+    """The posts that quote a work, those of them that are here."""
+    instance, cut = instance_of(request), page_of(request)
+    by, work_id = await viewer(request), path_id(request)
+    if not await instance.storage.read(works.may_see, work_id, by):
+        raise NotFound("Record not found")
+    ids = await instance.storage.read(quote_rows.known_quotes, work_id, max_id=cut.max_id, limit=cut.limit)
+    listed = await instance.storage.read(shown_rows.works_shown, ids, by, place=Place.THREAD)
+    return paged(request, [entities.status(instance.identifiers, item) for item in listed])
+
+
+@needs("write:statuses")
+async def revoke_quote(request: Request) -> Response:
+    """Answered with the post that quotes."""
+    instance, account = instance_of(request), account_in(request)
+    quoting = await instance.storage.read(works.work_by_id, path_id(request, "quoting_id"))
+    if quoting is None:
+        raise NotFound("Record not found")
+    await take_back(instance, account, path_id(request), quoting.uri)
+    return await _status(request, quoting.id, account.actor_id)
 
 
 async def context(request: Request) -> Response:
