@@ -14,7 +14,7 @@ from starlette.responses import Response
 from fediart.activitypub.parsers.html_link import alternate_of
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 from fediart.inbox.backfill import MAX_REQUESTS
-from tests.far_server import AP, FarActor, Served, follow, home, settled
+from tests.far_server import AP, FarActor, Served, artist_uri, follow, home, settled
 from tests.scene import Scene, a_scene
 
 pytestmark = pytest.mark.anyio
@@ -351,6 +351,29 @@ async def test_two_talks_ask_the_same_host_one_question_at_a_time(scene: Scene) 
         around = (await scene.world.client.get(f"/api/v1/statuses/{status}/context")).json()
         assert len(around["descendants"]) == 5
     assert scene.other.most_at_once == 1
+
+
+async def test_a_talk_whose_owner_lists_it_is_read_from_the_list(scene: Scene) -> None:
+    """Only what answers something that is here, and only where the list is the work's own server's."""
+    ana, eve = scene.ana, scene.eve
+    work = ana.note("<p>the work</p>", context=f"{scene.far.url}/contexts/1")
+    first = eve.note("<p>an answer</p>", inReplyTo=work["id"])
+    second = ana.note("<p>an answer to it</p>", inReplyTo=first["id"])
+    stray = eve.note("<p>of another talk</p>", inReplyTo=f"{scene.other.url}/notes/none")
+    for note in (first, stray):
+        scene.other.holds(note)
+    listed = [work["id"], first["id"], second, stray["id"], f"{artist_uri(scene.world)}/statuses/1"]
+    document = {"@context": AS, "id": work["context"], "type": "OrderedCollection", "orderedItems": listed}
+    scene.far.serve("/contexts/1", document)
+    answers(ana, work, stray["id"])
+    _, below = await talk(scene, work["id"])
+    assert set(below) == {first["id"], second["id"]}
+    # One that cannot be had, or is somebody else's, costs nothing but a question.
+    for context in (f"{scene.far.url}/contexts/none", f"{scene.other.url}/contexts/1", "tag:x"):
+        other = ana.note("<p>another</p>", context=context)
+        reply = ana.note("<p>well</p>", inReplyTo=other["id"])
+        answers(ana, other, reply)
+        assert (await talk(scene, other["id"]))[1] == [reply["id"]]
 
 
 @pytest.mark.parametrize("shape", ["wide", "deep", "circle"])

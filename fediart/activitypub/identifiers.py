@@ -120,6 +120,10 @@ class Identifiers:
     def work_uri(self, username: str, work_id: int) -> str:
         return f"{self.actor_uri(username)}/statuses/{work_id}"
 
+    def context_uri(self, work_uri: str) -> str:
+        """Of the conversation that began with a work of ours."""
+        return f"{work_uri}/context"
+
     def stamp_uri(self, work_uri: str, quote_id: int) -> str:
         """Of the leave to quote a work of ours."""
         return f"{work_uri}/quotes/{quote_id}"

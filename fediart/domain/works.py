@@ -184,6 +184,14 @@ class ShownActor:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """What everybody may know of the talk around a work: how many answer it, and the work of ours that it all began with."""
+
+    answers: int = 0
+    root_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ShownWork:
     """A work as one viewer sees it. `entry_id` is what pages are cut by: the work's id, or its boost's."""
 

@@ -60,6 +60,8 @@ async def _below(instance: Instance, trip: Trip, root: str) -> None:
         except (RemoteError, ParseError) as problem:
             note_refused(uri, problem)
             continue
+        if level == 0 and await _conversation(instance, trip, root, document.get("context")):
+            return
         for page, item in await trip.items(document.get("replies"), uri, pages=PAGES):
             answer = fields.uri(item)
             if answer is None or answer in seen or trip.is_over or instance.identifiers.pretends_local(answer):
@@ -78,6 +80,31 @@ async def _below(instance: Instance, trip: Trip, root: str) -> None:
                 continue
             if level + 1 < MAX_BELOW:
                 waiting.append((answer, found, level + 1))
+
+
+async def _conversation(instance: Instance, trip: Trip, root: str, context: Any) -> bool:
+    """The whole talk, where the work's own server lists it (FEP-f228). False when it does not: then each is asked for answers.
+
+    What is listed is kept only where it answers something that is here: a list is oldest first.
+    """
+    if fields.uri(context) is None:
+        return False
+    listed = await trip.items(fields.uri(context), root, pages=PAGES)
+    for page, item in listed:
+        uri = fields.uri(item)
+        if uri is None or trip.is_over or instance.identifiers.pretends_local(uri):
+            continue
+        if await instance.storage.read(works.work_by_uri, uri) is not None:
+            continue
+        try:
+            inline = isinstance(item, dict) and "attributedTo" in item and same_host(page, uri)
+            read = await _read(item if inline else await trip.document(uri))
+            answered = read.note.in_reply_to
+            if answered is not None and await instance.storage.read(works.work_by_uri, answered) is not None:
+                await _keep(instance, trip, read)
+        except (RemoteError, ParseError) as problem:
+            note_refused(uri, problem)
+    return any(fields.uri(item) not in (None, root) for _, item in listed)
 
 
 async def _read(document: dict[str, Any]) -> ReadNote:

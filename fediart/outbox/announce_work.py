@@ -19,6 +19,7 @@ from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
 from fediart.outbox.rights import policy_now
 from fediart.storage import actors, blocks, deliveries, follows, shown, works
+from fediart.storage.talk import talk_of
 
 
 def say(
@@ -72,7 +73,7 @@ def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc))
+    document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)))
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 
@@ -82,7 +83,7 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
     if told is None:
         return
     seen, author, to, cc = told
-    document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc), now)
+    document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)), now)
     say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
 
 

@@ -12,7 +12,7 @@ from fediart.domain.declarations import LABELS
 from fediart.domain.images import ShownImage
 from fediart.domain.policy import AiPolicy
 from fediart.domain.terms import terms_of_artist, terms_of_work
-from fediart.domain.works import QuotePolicy, ReplyPolicy, ShownActor, ShownWork, quote_policy_of
+from fediart.domain.works import QuotePolicy, ReplyPolicy, ShownActor, ShownWork, Talk, quote_policy_of
 from fediart.outbox.rights import rights_to_say
 
 FEDERATED_IMAGES = 4
@@ -51,7 +51,9 @@ def _picture(ids: Identifiers, shown: ShownImage | None) -> tuple[str, str, str]
     return media_url(ids, shown.public.name), shown.public.media_type, shown.image.alt
 
 
-def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: list[str], cc: list[str]) -> dict[str, Any]:
+def note_document(
+    ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: list[str], cc: list[str], talk: Talk
+) -> dict[str, Any]:
     work = shown.work
     terms = terms_of_work(work, shown.author.choices, policy)
     label = work.goes_out_as
@@ -75,6 +77,8 @@ def note_document(ids: Identifiers, shown: ShownWork, policy: AiPolicy, *, to: l
             hashtags=shown.tags,
             likes=work.likes,
             boosts=work.boosts,
+            answers=talk.answers,
+            context=ids.context_uri(talk.root_uri) if talk.root_uri is not None else None,
             rights=rights_to_say(ids, policy, terms, shown.author.actor, work.published_at),
             label=(label, LABELS[label]) if label in LABELS else None,
             may_reply=_may_reply(ids, shown),

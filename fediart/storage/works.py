@@ -207,7 +207,7 @@ def thread_of(db: Connection, work_id: int, viewer: int | None) -> tuple[list[Sh
     level = [work_id]
     while level and len(below) < MAX_THREAD:
         query = select(works.c.id).where(works.c.in_reply_to_id.in_(level), works.c.state == WorkState.PUBLISHED)
-        query = query.where(_not_blocked_by_answered)
+        query = query.where(not_blocked_by_answered)
         level = [i for i in db.execute(query.order_by(works.c.id).limit(MAX_THREAD)).scalars() if i not in below]
         below.extend(level)
     return (
@@ -217,7 +217,7 @@ def thread_of(db: Connection, work_id: int, viewer: int | None) -> tuple[list[Sh
 
 
 _ANSWERED = works.alias("answered")
-_not_blocked_by_answered = ~exists(
+not_blocked_by_answered = ~exists(
     select(blocks.c.actor_id)
     .select_from(blocks.join(_ANSWERED, _ANSWERED.c.actor_id == blocks.c.actor_id))
     .where(_ANSWERED.c.id == works.c.in_reply_to_id, blocks.c.target_id == works.c.actor_id)

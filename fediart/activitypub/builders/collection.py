@@ -1,4 +1,4 @@
-"""Ordered collections and their pages."""
+"""Collections and their pages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ def build_collection(
     if first is not None:
         document["first"] = first
     if items is not None:
-        document["orderedItems"] = items
+        document[_items_of(kind)] = items
     return document
 
 
-def build_page(uri: str, part_of: str, items: list[Any], *, next_page: str | None = None, context: Any = AS) -> dict[str, Any]:
+def _items_of(kind: str) -> str:
+    return "orderedItems" if kind.startswith("Ordered") else "items"
+
+
+def build_page(
+    uri: str,
+    part_of: str,
+    items: list[Any],
+    *,
+    next_page: str | None = None,
+    context: Any = AS,
+    kind: str = "OrderedCollectionPage",
+) -> dict[str, Any]:
     """`context`: that of the items, which carry none."""
-    document: dict[str, Any] = {
-        "@context": context,
-        "id": uri,
-        "type": "OrderedCollectionPage",
-        "partOf": part_of,
-        "orderedItems": items,
-    }
+    document: dict[str, Any] = {"@context": context, "id": uri, "type": kind, "partOf": part_of, _items_of(kind): items}
     if next_page is not None:
         document["next"] = next_page
     return document

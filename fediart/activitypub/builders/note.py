@@ -67,6 +67,9 @@ class NoteToBuild:
     hashtags: tuple[str, ...]
     likes: int
     boosts: int
+    answers: int = 0
+    context: str | None = None
+    """The collection of the conversation it belongs to (FEP-7888, FEP-f228), where that is ours."""
     rights: RightsToBuild | None = None
     label: tuple[str, str] | None = None
     may_reply: tuple[str, ...] = ()
@@ -146,6 +149,12 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
         "inReplyTo": note.in_reply_to,
         "attachment": [_image(image, note.rights) for image in note.images],
         "tag": tags,
+        "replies": {
+            "id": f"{note.uri}/replies",
+            "type": "Collection",
+            "totalItems": note.answers,
+            "first": f"{note.uri}/replies?page=true",
+        },
         "likes": {"id": f"{note.uri}/likes", "type": "Collection", "totalItems": note.likes},
         "shares": {"id": f"{note.uri}/shares", "type": "Collection", "totalItems": note.boosts},
         "interactionPolicy": {
@@ -155,6 +164,8 @@ def build_note(ids: Identifiers, note: NoteToBuild) -> dict[str, Any]:
             **({"canReply": {"automaticApproval": list(note.may_reply)}} if note.may_reply else {}),
         },
     }
+    if note.context is not None:
+        document["context"] = note.context
     if note.language:
         document["contentMap"] = {note.language: note.content}
     if note.rights is not None:

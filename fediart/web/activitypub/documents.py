@@ -31,7 +31,7 @@ from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, note_document
-from fediart.storage import actors, blocks, follows, quotes, works
+from fediart.storage import actors, blocks, follows, quotes, talk, works
 from fediart.storage import shown as shown_rows
 from fediart.web.negotiate import wants_activity
 from fediart.web.reservation import reserve_works
@@ -165,21 +165,22 @@ async def actor(request: Request) -> Response:
     return activity_response(actor_document(instance.identifiers, shown, instance.policy))
 
 
-def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str]) -> dict[str, Any]:
+async def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str]) -> dict[str, Any]:
     instance = _instance(request)
-    return note_document(instance.identifiers, seen, instance.policy, to=to, cc=cc)
+    said = await instance.storage.read(talk.talk_of, seen.work)
+    return note_document(instance.identifiers, seen, instance.policy, to=to, cc=cc, talk=said)
 
 
 async def work(request: Request) -> Response:
     seen, to, cc = await open_work(request)
     if not wants_activity(request):
         return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
-    return activity_response(_note(request, seen, to, cc))
+    return activity_response(await _note(request, seen, to, cc))
 
 
 async def work_activity(request: Request) -> Response:
     seen, to, cc = await open_work(request)
-    return activity_response(build_create(_note(request, seen, to, cc)))
+    return activity_response(build_create(await _note(request, seen, to, cc)))
 
 
 async def likes(request: Request) -> Response:
@@ -191,6 +192,40 @@ async def likes(request: Request) -> Response:
 async def shares(request: Request) -> Response:
     seen, _, _ = await open_work(request)
     return activity_response(build_collection(f"{seen.work.uri}/shares", seen.work.boosts, kind="Collection"))
+
+
+async def replies(request: Request) -> Response:
+    """The answers that everybody may see, oldest first, by pages. Only their addresses: each is asked of its own server."""
+    instance = _instance(request)
+    seen, _, _ = await open_work(request)
+    uri = f"{seen.work.uri}/replies"
+    if request.query_params.get("page") != "true":
+        total = await instance.storage.read(talk.count_answers, seen.work.id)
+        return activity_response(build_collection(uri, total, first=f"{uri}?page=true", kind="Collection"))
+    after = parse_id(request.query_params.get("min_id", "")) or 0
+    found = await instance.storage.read(talk.answers_to, seen.work.id, after=after, limit=PAGE)
+    following = f"{uri}?page=true&min_id={found[-1][0]}" if len(found) == PAGE else None
+    items = [address for _, address in found]
+    page = build_page(f"{uri}?{request.url.query}", uri, items, next_page=following, kind="CollectionPage")
+    return activity_response(page)
+
+
+async def context(request: Request) -> Response:
+    """The conversation that began with a work, oldest first, by pages (FEP-f228)."""
+    instance = _instance(request)
+    seen, _, _ = await open_work(request)
+    if seen.work.in_reply_to_uri is not None:
+        raise NotFound(NOT_HERE)
+    uri = instance.identifiers.context_uri(seen.work.uri)
+    found = await instance.storage.read(talk.conversation, seen.work)
+    if request.query_params.get("page") != "true":
+        whole = build_collection(uri, len(found), first=f"{uri}?page=true") | {"attributedTo": seen.author.actor.uri}
+        return activity_response(whole)
+    after = parse_id(request.query_params.get("min_id", "")) or 0
+    rest = found if after == 0 else [item for item in found[1:] if item[0] > after]
+    following = f"{uri}?page=true&min_id={rest[PAGE - 1][0]}" if len(rest) > PAGE else None
+    items = [address for _, address in rest[:PAGE]]
+    return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following))
 
 
 async def stamp(request: Request) -> Response:
@@ -221,7 +256,7 @@ async def outbox(request: Request) -> Response:
     items = []
     for seen in listed:
         to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
-        create = build_create(note_document(instance.identifiers, seen, instance.policy, to=to, cc=cc))
+        create = build_create(await _note(request, seen, to, cc))
         items.append({key: value for key, value in create.items() if key != "@context"})
     following = f"{uri}?page=true&max_id={listed[-1].work.id}" if len(listed) == PAGE else None
     return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following, context=NOTE_CONTEXT))

@@ -25,5 +25,7 @@ def activitypub_routes() -> list[Route]:
         Route("/users/{username}/statuses/{work_id}/activity", d.work_activity),
         Route("/users/{username}/statuses/{work_id}/likes", d.likes),
         Route("/users/{username}/statuses/{work_id}/shares", d.shares),
+        Route("/users/{username}/statuses/{work_id}/replies", d.replies),
+        Route("/users/{username}/statuses/{work_id}/context", d.context),
         Route("/users/{username}/statuses/{work_id}/quotes/{quote_id}", d.stamp),
     ]
