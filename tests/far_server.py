@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fediart.activitypub.signatures.keys import generate_rsa_pair
-from fediart.activitypub.signatures.sign import sign_request, sign_request_rfc9421
+from fediart.activitypub.signatures.sign import NOTHING_ELSE, sign_request, sign_request_rfc9421
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 from fediart.clock import system_clock, to_iso
 from fediart.storage.tables import deliveries, jobs
@@ -156,11 +156,12 @@ class FarActor:
         key: int | None = None,
         at: int | None = None,
         new: bool = False,
+        also: Mapping[str, str] = NOTHING_ELSE,
     ) -> dict[str, str]:
-        """Headers for a POST of `body` to `url`. `key`: sign with another key than its own."""
+        """Headers for a POST of `body` to `url`. `key`: sign with another than its own. `also`: headers that are signed too."""
         sign = sign_request_rfc9421 if new else sign_request
         pem = key_pair(self.number if key is None else key)[0]
-        return sign("POST", url, body, key_id or self.key_id, pem, at if at is not None else system_clock())
+        return sign("POST", url, body, key_id or self.key_id, pem, at if at is not None else system_clock(), also)
 
     async def says(self, world: World, activity: Mapping[str, Any], inbox: str | None = None, **how: Any) -> httpx.Response:
         """Deliver an activity, signed, to the shared inbox of the world's instance."""

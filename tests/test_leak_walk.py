@@ -206,6 +206,7 @@ async def _walk(scene: Scene, client: httpx.AsyncClient, found: Found, *, api: b
         "work_id": ids,
         "image_id": ids,
         "file_id": ids[:1],
+        "quote_id": ids[:1],
         "tag": ["oil"],
         "version": ["2.0", "2.1"],
     }

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 
 class FollowState(StrEnum):
     REQUESTED = "requested"
     ACCEPTED = "accepted"
+
+
+def origin_of(uri: str) -> str:
+    """Scheme, host and port of an address: the followers that one server has are those whose ids begin alike."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 @dataclass(frozen=True, slots=True)

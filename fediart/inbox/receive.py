@@ -16,6 +16,7 @@ from fediart.activitypub.signatures.verify import Refused
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.errors import ParseError
 from fediart.inbox.dispatch import HANDLERS
+from fediart.inbox.synchronise import hear_of_followers
 from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
 from fediart.outbox.deliver import heard_from
@@ -71,6 +72,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
     if fresh:
         instance.accepted_at = time.monotonic()
         instance.wake("arrival")
+        await hear_of_followers(instance, signer, headers)
     return ACCEPTED
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fediart.inbox.backfill import backfill
 from fediart.inbox.fetch_thread import fetch_thread
+from fediart.inbox.synchronise import SYNCHRONISE, synchronise
 from fediart.instance import Instance
 from fediart.office.adopt_policy import REJUDGE
 from fediart.office.lapse import lapse
@@ -76,6 +77,7 @@ KINDS: dict[str, Kind] = {
     LAPSE: Kind(lapse, 1, 1, 60_000, 4, _nothing),
     HOST_RULES: Kind(apply_host_rules, 1, 1, 60_000, 12, _nothing),
     BACKFILL: Kind(_of(backfill, "actor_id"), 4, 4, 120_000, 3, _nothing),
+    SYNCHRONISE: Kind(synchronise, 2, 2, 120_000, 3, _nothing),
     THREAD: Kind(_of(fetch_thread, "work_id"), 4, 4, 120_000, 3, _nothing),
     REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
     RESTATE: Kind(_restate(restate_step), 1, 1, 60_000, 4, _restate(give_up_step_of_run), after=("release",)),

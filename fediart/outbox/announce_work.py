@@ -15,7 +15,7 @@ from fediart.activitypub.builders.activities import build_create, build_delete, 
 from fediart.activitypub.identifiers import Identifiers, host_of
 from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.actors import Actor
-from fediart.domain.works import ShownWork
+from fediart.domain.works import ShownWork, Visibility
 from fediart.outbox.documents import actor_document, note_document
 from fediart.outbox.rights import policy_now
 from fediart.storage import actors, blocks, deliveries, follows, shown, works
@@ -23,9 +23,19 @@ from fediart.storage.talk import talk_of
 
 
 def say(
-    db: Connection, document: dict[str, Any], *, actor_id: int, inboxes: Iterable[str], now: int, work_id: int | None = None
+    db: Connection,
+    document: dict[str, Any],
+    *,
+    actor_id: int,
+    inboxes: Iterable[str],
+    now: int,
+    work_id: int | None = None,
+    for_followers: bool = False,
 ) -> int:
-    """Store an activity of a local actor and its deliveries. Returns the activity's id."""
+    """Store an activity of a local actor and its deliveries. Returns the activity's id.
+
+    `for_followers`: each server that gets it also hears whom of it we count among the followers.
+    """
     return deliveries.say(
         db,
         uri=document["id"],
@@ -34,6 +44,7 @@ def say(
         inboxes=[(inbox, host_of(inbox)) for inbox in inboxes],
         now=now,
         work_id=work_id,
+        for_followers=for_followers,
     )
 
 
@@ -67,6 +78,14 @@ def _told(
     return seen, author, to, cc
 
 
+def _say_of_work(
+    db: Connection, document: dict[str, Any], seen: ShownWork, author: Actor, to: list[str], cc: list[str], now: int
+) -> None:
+    inboxes = audience_of(db, author, to, cc)
+    for_followers = seen.work.visibility == Visibility.FOLLOWERS
+    say(db, document, actor_id=author.id, inboxes=inboxes, now=now, work_id=seen.work.id, for_followers=for_followers)
+
+
 def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
     """Create: a work was published."""
     told = _told(db, work_id)
@@ -74,7 +93,7 @@ def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
         return
     seen, author, to, cc = told
     document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)))
-    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
+    _say_of_work(db, document, seen, author, to, cc, now)
 
 
 def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
@@ -84,7 +103,7 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
         return
     seen, author, to, cc = told
     document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)), now)
-    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
+    _say_of_work(db, document, seen, author, to, cc, now)
 
 
 def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from fediart.activitypub.signatures.sign import Form, sign_as
+from fediart.activitypub.synchronisation import HEADER, Synchronisation, build_header, digest_of, synchronisation_url
 from fediart.domain.hosts import RETRY_MS, Host, wait_ms
 from fediart.ids import time_of
 from fediart.instance import DELIVERY, Instance
@@ -19,6 +20,7 @@ from fediart.remote.deliver import Dead, Delivered, Outcome, Retry, deliver
 from fediart.remote.hosts import OnePerHost
 from fediart.storage import leases
 from fediart.storage.deliveries import (
+    PartOfFollowers,
     Sending,
     claim_sendings,
     end_lane,
@@ -128,7 +130,7 @@ class Sender:
             if sending.key_pem is None:
                 outcome: Outcome = Dead("its author is gone")
             else:
-                signer = _signer(instance, sending.key_id, sending.key_pem)
+                signer = _signer(instance, sending.key_id, sending.key_pem, _also(sending.followers))
                 outcome = await deliver(instance.client, sending.inbox, sending.body, signer, instance.clock() / 1000)
             _report(sending, outcome)
             if isinstance(outcome, Retry):
@@ -166,11 +168,19 @@ class Sender:
         self._writing = None
 
 
-def _signer(instance: Instance, key_id: str, pem: str) -> Signer:
+def _signer(instance: Instance, key_id: str, pem: str, also: dict[str, str]) -> Signer:
     def sign(form: Form, method: str, url: str, body: bytes | None) -> dict[str, str]:
-        return sign_as(form, method, url, body, key_id, pem, instance.clock())
+        return sign_as(form, method, url, body, key_id, pem, instance.clock(), also)
 
     return sign
+
+
+def _also(part: PartOfFollowers | None) -> dict[str, str]:
+    """Whom of the receiver we count among the followers (FEP-8fcf)."""
+    if part is None:
+        return {}
+    said = Synchronisation(part.collection, synchronisation_url(part.collection), digest_of(part.uris))
+    return {HEADER: build_header(said)}
 
 
 def _report(sending: Sending, outcome: Outcome) -> None:

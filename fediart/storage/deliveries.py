@@ -10,9 +10,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, text, update
 
+from fediart.domain.follows import origin_of
 from fediart.ids import new_id, time_of
 from fediart.storage import leases
+from fediart.storage.follows import followers_on
 from fediart.storage.tables import activities, actors, deliveries, delivery_counts, delivery_ends, hosts
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfFollowers:
+    """Those of the followers `collection` that the server has to which something is sent."""
+
+    collection: str
+    uris: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,8 @@ class Sending:
     key_id: str
     key_pem: str | None
     problem: str = ""
+    followers: PartOfFollowers | None = None
+    """Of what is said to followers only."""
 
 
 def say(
@@ -43,10 +55,12 @@ def say(
     inboxes: Iterable[tuple[str, str]],
     now: int,
     work_id: int | None = None,
+    for_followers: bool = False,
 ) -> int:
     """Store an activity and one delivery for each distinct (inbox, host). Returns the activity's id."""
     activity_id = new_id(now)
-    db.execute(insert(activities).values(id=activity_id, uri=uri, actor_id=actor_id, work_id=work_id, body=body))
+    values = {"id": activity_id, "uri": uri, "actor_id": actor_id, "work_id": work_id, "body": body}
+    db.execute(insert(activities).values(**values, for_followers=for_followers))
     rows = [
         {"id": new_id(now), "activity_id": activity_id, "inbox": inbox, "lane": host, "run_at": now}
         for inbox, host in dict(inboxes).items()
@@ -63,6 +77,7 @@ def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit
     if not claimed:
         return []
     said = _activities(db, {row.activity_id for row in claimed})
+    parts: dict[tuple[int, str], PartOfFollowers] = {}
     return [
         Sending(
             id=row.id,
@@ -75,14 +90,33 @@ def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit
             key_id=said[row.activity_id].public_key_id,
             key_pem=said[row.activity_id].private_key_pem,
             problem=row.problem,
+            followers=_part(db, parts, said[row.activity_id], row.inbox),
         )
         for row in claimed
     ]
 
 
+def _part(db: Connection, known: dict[tuple[int, str], PartOfFollowers], said: Any, inbox: str) -> PartOfFollowers | None:
+    if not said.for_followers or not said.followers_uri:
+        return None
+    key = (said.actor_id, origin_of(inbox))
+    if key not in known:
+        known[key] = PartOfFollowers(said.followers_uri, tuple(followers_on(db, *key)))
+    return known[key]
+
+
 def _activities(db: Connection, ids: set[int]) -> dict[int, Any]:
     query = (
-        select(activities.c.id, activities.c.uri, activities.c.body, actors.c.public_key_id, actors.c.private_key_pem)
+        select(
+            activities.c.id,
+            activities.c.uri,
+            activities.c.body,
+            activities.c.actor_id,
+            activities.c.for_followers,
+            actors.c.followers_uri,
+            actors.c.public_key_id,
+            actors.c.private_key_pem,
+        )
         .select_from(activities.join(actors, actors.c.id == activities.c.actor_id))
         .where(activities.c.id.in_(ids))
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
-from fediart.domain.follows import Follow, FollowState, Relationship
+from fediart.domain.follows import Follow, FollowState, Relationship, origin_of
 from fediart.domain.listed import Listed, listed
 from fediart.domain.moderation import Standing
 from fediart.domain.works import ShownActor
@@ -167,6 +167,25 @@ def uris(db: Connection, actor_id: int, *, followers: bool, after: int | None, l
     if after is not None:
         query = query.where(follows.c.id < after)
     return [(row[0], row[1]) for row in db.execute(query.order_by(follows.c.id.desc()).limit(limit))]
+
+
+def followers_on(db: Connection, actor_id: int, origin: str) -> list[str]:
+    """The addresses of the followers that one server has."""
+    query = (
+        select(actors.c.uri)
+        .select_from(follows.join(actors, actors.c.id == follows.c.follower_id))
+        .where(follows.c.followee_id == actor_id, follows.c.state == "accepted")
+        .where(actors.c.uri.startswith(f"{origin}/", autoescape=True))
+    )
+    return sorted(uri for uri in db.execute(query).scalars() if origin_of(uri) == origin)
+
+
+def local_follows_of(db: Connection, actor_id: int) -> list[tuple[int, str, str]]:
+    """(actor, its address, state) of everybody here who follows an actor or asks to."""
+    joined = follows.join(actors, actors.c.id == follows.c.follower_id)
+    query = select(actors.c.id, actors.c.uri, follows.c.state).select_from(joined)
+    rows = db.execute(query.where(follows.c.followee_id == actor_id, actors.c.host == ""))
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def follow_of_uri(db: Connection, uri: str) -> Follow | None:

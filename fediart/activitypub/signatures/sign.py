@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from email.utils import formatdate
 from enum import StrEnum
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
@@ -13,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from fediart.activitypub.signatures.digest import content_digest_header, digest_header
 from fediart.activitypub.signatures.keys import load_private
 from fediart.activitypub.vocabulary import AP_TYPE
+
+NOTHING_ELSE: Mapping[str, str] = MappingProxyType({})
 
 
 class Form(StrEnum):
@@ -26,10 +30,19 @@ class Form(StrEnum):
         return Form.RFC9421 if self == Form.CAVAGE else Form.CAVAGE
 
 
-def sign_as(form: Form, method: str, url: str, body: bytes | None, key_id: str, private_pem: str, now_ms: int) -> dict[str, str]:
-    """Headers to send with the request, signed in this form."""
+def sign_as(
+    form: Form,
+    method: str,
+    url: str,
+    body: bytes | None,
+    key_id: str,
+    private_pem: str,
+    now_ms: int,
+    also: Mapping[str, str] = NOTHING_ELSE,
+) -> dict[str, str]:
+    """Headers to send with the request, signed in this form. `also`: further headers (small letters), which are signed too."""
     sign = sign_request_rfc9421 if form == Form.RFC9421 else sign_request
-    return sign(method, url, body, key_id, private_pem, now_ms)
+    return sign(method, url, body, key_id, private_pem, now_ms, also)
 
 
 def request_target(url: str) -> str:
@@ -42,11 +55,20 @@ def _sign(pem: str, text: str) -> str:
     return base64.b64encode(load_private(pem).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
-def sign_request(method: str, url: str, body: bytes | None, key_id: str, private_pem: str, now_ms: int) -> dict[str, str]:
+def sign_request(
+    method: str,
+    url: str,
+    body: bytes | None,
+    key_id: str,
+    private_pem: str,
+    now_ms: int,
+    also: Mapping[str, str] = NOTHING_ELSE,
+) -> dict[str, str]:
     """Headers to send with the request. https://datatracker.ietf.org/doc/html/draft-cavage-http-signatures-12"""
     headers = {"host": urlsplit(url).netloc.rpartition("@")[2], "date": formatdate(now_ms / 1000, usegmt=True)}
     if body is not None:
         headers |= {"digest": digest_header(body), "content-type": AP_TYPE}
+    headers |= also
     lines = [f"(request-target): {method.lower()} {request_target(url)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     names = " ".join(["(request-target)", *headers])
@@ -55,7 +77,15 @@ def sign_request(method: str, url: str, body: bytes | None, key_id: str, private
     return headers
 
 
-def sign_request_rfc9421(method: str, url: str, body: bytes | None, key_id: str, private_pem: str, now_ms: int) -> dict[str, str]:
+def sign_request_rfc9421(
+    method: str,
+    url: str,
+    body: bytes | None,
+    key_id: str,
+    private_pem: str,
+    now_ms: int,
+    also: Mapping[str, str] = NOTHING_ELSE,
+) -> dict[str, str]:
     """The same in the newer form, for servers that ask for it. https://www.rfc-editor.org/rfc/rfc9421"""
     headers = {"host": urlsplit(url).netloc.rpartition("@")[2], "date": formatdate(now_ms / 1000, usegmt=True)}
     # Put together from what goes on the wire: an address without a path is asked at "/", and a fragment is not sent.
@@ -64,6 +94,8 @@ def sign_request_rfc9421(method: str, url: str, body: bytes | None, key_id: str,
     if body is not None:
         headers |= {"content-digest": content_digest_header(body), "content-type": AP_TYPE}
         components["content-digest"] = headers["content-digest"]
+    headers |= also
+    components |= also
     listed = " ".join(f'"{name}"' for name in components)
     parameters = f'({listed});created={now_ms // 1000};keyid="{key_id}";alg="rsa-v1_5-sha256"'
     base = "\n".join([*(f'"{name}": {value}' for name, value in components.items()), f'"@signature-params": {parameters}'])

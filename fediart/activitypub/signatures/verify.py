@@ -83,6 +83,15 @@ def claimed_key_id(headers: Mapping[str, str]) -> str | None:
     return parameters.get("keyId") if parameters else None
 
 
+def covers(headers: Mapping[str, str], name: str) -> bool:
+    """Is a header among what is signed? To be asked of a signature that was verified."""
+    if "signature-input" in headers:
+        chosen = _INPUT.match(headers["signature-input"][:8_192])
+        return chosen is not None and name in (_components(chosen[2].strip()) or [])
+    parameters = _cavage_parameters(headers.get("signature", "")) or {}
+    return name in parameters.get("headers", "").lower().split()
+
+
 def read_signature(
     method: str,
     target: str,

@@ -21,13 +21,16 @@ from fediart.activitypub.nodeinfo import (
     build_nodeinfo,
     build_nodeinfo_links,
 )
-from fediart.activitypub.signatures.verify import claimed_key_id
+from fediart.activitypub.signatures.verify import Refused, claimed_key_id
+from fediart.activitypub.synchronisation import synchronisation_url
 from fediart.activitypub.vocabulary import AP_TYPE, NOTE_CONTEXT
 from fediart.activitypub.webfinger import asked_username, build_jrd
 from fediart.domain.actors import Actor
+from fediart.domain.follows import origin_of
 from fediart.domain.works import ShownWork
-from fediart.errors import Gone, NotAllowed, NotFound, ParseError
+from fediart.errors import Gone, NotAllowed, NotFound, ParseError, SignInNeeded
 from fediart.ids import parse_id
+from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, note_document
@@ -276,6 +279,19 @@ async def _people(request: Request, *, followers_of: bool) -> Response:
     counts = await instance.storage.read(follows.counts, found.id)
     uri = (found.followers_uri if followers_of else found.following_uri) or ""
     return activity_response(build_collection(uri, counts[0] if followers_of else counts[1]))
+
+
+async def followers_part(request: Request) -> Response:
+    """The followers that the server has which asks, for that server only (FEP-8fcf). Who does not sign has none."""
+    instance, found = _instance(request), await artist(request)
+    query = request.url.query
+    target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    signer = await signer_of(instance, method="GET", target=target, headers=dict(request.headers), body=None)
+    if signer is None or isinstance(signer, Refused) or signer.is_suspended:
+        raise SignInNeeded("Only servers that sign what they ask hear of followers.")
+    uris = await instance.storage.read(follows.followers_on, found.id, origin_of(signer.uri))
+    whole = build_collection(synchronisation_url(found.followers_uri or ""), len(uris), items=list(uris))
+    return activity_response(whole, cache="private, no-store")
 
 
 async def featured(request: Request) -> Response:

@@ -19,6 +19,7 @@ def activitypub_routes() -> list[Route]:
         Route("/users/{username}", d.actor),
         Route("/users/{username}/outbox", d.outbox),
         Route("/users/{username}/followers", d.followers),
+        Route("/users/{username}/followers_synchronization", d.followers_part),
         Route("/users/{username}/following", d.following),
         Route("/users/{username}/collections/featured", d.featured),
         Route("/users/{username}/statuses/{work_id}", d.work),
