@@ -84,6 +84,9 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("DELETE", "/api/v1/statuses/{id}"): "write:statuses",
     ("PUT", "/api/v1/statuses/{id}"): "write:statuses",
     ("GET", "/api/v1/statuses/{id}/context"): None,
+    ("PUT", "/api/v1/statuses/{id}/interaction_policy"): "write:statuses",
+    ("GET", "/api/v1/statuses/{id}/quotes"): None,
+    ("POST", "/api/v1/statuses/{id}/quotes/{quoting_id}/revoke"): "write:statuses",
     ("POST", "/api/v1/statuses/{id}/favourite"): "write:favourites",
     ("POST", "/api/v1/statuses/{id}/unfavourite"): "write:favourites",
     ("POST", "/api/v1/statuses/{id}/reblog"): "write:statuses",
@@ -509,7 +512,7 @@ async def test_every_route_takes_the_scopes_that_are_documented_and_no_other(tmp
         for scope in scopes:
             client = await people.client(await grant_token(world.instance, "mira", scope, "tests"))
             for (method, path), needed in NEEDS.items():
-                (address,) = filled(path, {"id": [nothing], "tag": ["oil"]})
+                (address,) = filled(path, {"id": [nothing], "quoting_id": [nothing], "tag": ["oil"]})
                 answer = await client.request(method, address)
                 allowed = needed is None or scope in {needed, needed.split(":")[0], *ALSO.get(needed, set())}
                 if (answer.status_code not in (401, 403)) != allowed or answer.status_code >= 500:
@@ -518,7 +521,7 @@ async def test_every_route_takes_the_scopes_that_are_documented_and_no_other(tmp
                     assert answer.json() == {"error": "This action is outside the authorized scopes"}
         assert wrong == []
         for (method, path), needed in NEEDS.items():
-            (address,) = filled(path, {"id": [nothing], "tag": ["oil"]})
+            (address,) = filled(path, {"id": [nothing], "quoting_id": [nothing], "tag": ["oil"]})
             for client, refusal in ((world.stranger, needed is not None), (await people.client("made up"), True)):
                 answer = await client.request(method, address)
                 if refusal and (needed is not None):

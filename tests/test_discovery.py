@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -19,8 +21,9 @@ from fediart.activitypub.parsers.note import parse_note
 from fediart.activitypub.signatures.keys import load_public
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 from fediart.media.sample import draw_sample
+from fediart.storage import actors
 from tests.far_server import AP, artist_uri
-from tests.people import people_of
+from tests.people import PASSWORD, people_of
 from tests.scene import Scene, a_scene
 from tests.waiting import until
 from tests.world import World, a_world
@@ -70,11 +73,18 @@ async def test_a_handle_and_its_actor_loop_back_to_each_other(scene: Scene) -> N
         assert own == {"rel": "self", "type": AP, "href": artist_uri(world)}
         shown = await document(world, own["href"])
         assert shown["id"] == own["href"]
+        (rfc9421,) = shown["generator"]["implements"]
+        assert rfc9421["href"] == "https://datatracker.ietf.org/doc/html/rfc9421"
         assert f"acct:{shown['preferredUsername']}@localhost:8000" == jrd["subject"]
         assert set(jrd["aliases"]) == {shown["id"], shown["url"]}
         links = {link["rel"]: link for link in jrd["links"]}
         assert links["http://webfinger.net/rel/profile-page"]["href"] == shown["url"]
         assert links["http://ostatus.org/schema/1.0/subscribe"]["template"].count("{uri}") == 1
+        for name, word in (("Follow", "object"), ("Object", "object"), ("Create", "content")):
+            template = links[f"https://w3id.org/fep/3b86/{name}"]["template"]
+            assert template.startswith("http://localhost:8000/")
+            assert template.count(f"={{{word}}}") == 1
+        assert shown["webfinger"] == jrd["subject"].removeprefix("acct:")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +149,56 @@ async def test_the_servers_own_actor_is_found_under_its_hosts_name(scene: Scene,
     (own,) = [link for link in jrd["links"] if link["rel"] == "self"]
     shown = await document(scene.world, own["href"])
     assert (shown["id"], shown["type"]) == (own["href"], "Application")
+    assert shown["webfinger"] == "localhost:8000@localhost:8000"
+    assert not [link for link in jrd["links"] if "template" in link], "nobody acts as a server"
+
+
+async def test_whoever_was_deleted_is_gone_under_every_address(scene: Scene) -> None:
+    world = scene.world
+    await world.instance.storage.write(lambda db: actors.change_actor(db, world.artist.actor_id, gone=True))
+    for resource in ("acct:mira@localhost:8000", artist_uri(world), "http://localhost:8000/@mira"):
+        answer = await webfinger(world, resource)
+        assert answer.status_code == 410
+        assert answer.headers["access-control-allow-origin"] == "*"
+    for path in ("", "/outbox", "/followers", "/collections/featured", "/statuses/1"):
+        assert (await ask(world, artist_uri(world) + path)).status_code == 410
+
+
+async def test_a_button_on_another_site_leads_to_what_it_says_through_sign_in(scene: Scene) -> None:
+    """By the templates of WebFinger. Nothing is followed or published before somebody says so here."""
+    links = {
+        link["rel"]: link.get("template", "")
+        for link in (await webfinger(scene.world, "acct:mira@localhost:8000")).json()["links"]
+    }
+    follow = links["https://w3id.org/fep/3b86/Follow"].replace("{object}", quote(scene.ana.uri, safe=""))
+    share = links["https://w3id.org/fep/3b86/Create"].replace("{content}", quote("Look: <b>&\nwell", safe=""))
+    async with people_of(scene.world.instance) as people:
+        await people.person("mira")
+        for address in (follow, share):
+            browser = await people.browser()
+            asked = await browser.get(address)
+            assert asked.status_code == 303
+            page = asked.headers["location"]
+            assert page.startswith("/sign-in?back=")
+            back = html.unescape(re.findall(r'name="back" value="([^"]*)"', (await browser.get(page)).text)[0])
+            assert address.endswith(back)
+            wrong = await browser.send("/sign-in", {"username": "mira", "password": "wrong", "back": back}, page=page)
+            assert html.escape(back, quote=True) in wrong.text
+            done = await browser.send("/sign-in", {"username": "mira", "password": PASSWORD, "back": back}, page=page)
+            assert done.headers["location"] == back
+            led = await browser.get(back)
+            if address is follow:
+                assert (await browser.get(led.headers["location"])).headers["location"].startswith("/@ana@")
+                continue
+            assert "Look: &lt;b&gt;&amp;\nwell</textarea>" in led.text
+            begun = await browser.send("/compose", {"text": "Look: well"}, page=back)
+            assert "Look: well" in (await browser.get(begun.headers["location"])).text
+        for elsewhere in ("//evil.example", "https://evil.example/", "/\\evil.example", "x"):
+            fresh = await people.browser()
+            assert 'name="back"' not in (await fresh.get(f"/sign-in?back={quote(elsewhere, safe='')}")).text
+            done = await fresh.send("/sign-in", {"username": "mira", "password": PASSWORD, "back": elsewhere}, page="/sign-in")
+            assert done.headers["location"] == "/home"
+    assert scene.far.received("Follow") == []
 
 
 async def test_an_account_domain_of_its_own_stands_in_handles_and_the_host_in_ids(tmp_path: Path) -> None:
@@ -246,6 +306,8 @@ async def test_an_avatar_is_told_with_its_description_once_it_is_cloaked(scene: 
     assert (icon["type"], icon["mediaType"]) == ("Image", "image/jpeg")
     assert isinstance(icon["url"], str)
     assert isinstance(icon["summary"], str)
+    links = {link["rel"]: link for link in (await webfinger(scene.world, artist_uri(scene.world))).json()["links"]}
+    assert links["http://webfinger.net/rel/avatar"]["href"] == icon["url"]
     assert (await scene.world.stranger.get(icon["url"])).headers["content-type"] == "image/jpeg"
     shown = await document(scene.world, artist_uri(scene.world))
     check_strict_actor(shown, is_person=True)
@@ -364,7 +426,7 @@ async def test_a_work_with_a_picture_has_the_shape_that_every_receiver_shows(sce
     create = await document(scene.world, posted["uri"] + "/activity")
     assert (create["to"], create["cc"], create["actor"]) == (shown["to"], shown["cc"], shown["attributedTo"])
     assert create["object"] == {name: value for name, value in shown.items() if name != "@context"}
-    for inline in (shown["likes"], shown["shares"]):
+    for inline in (shown["likes"], shown["shares"], shown["replies"]):
         served = await document(scene.world, inline["id"])
         assert {name: value for name, value in served.items() if name != "@context"} == inline
 

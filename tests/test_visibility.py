@@ -62,11 +62,11 @@ PUBLISHED = ("public", "unlisted", "followers", "mentioned")
 
 def shown_in(surface: str, kind: str, viewer: str) -> bool:
     """The whole table."""
-    if surface in ("page", "works page", "api show", "api context"):
+    if surface in ("page", "works page", "api show", "api context", "api quotes"):
         return viewer in SEES[kind]
     if surface in ("profile", "api account statuses"):
         return viewer in SEES[kind] and kind in PUBLISHED
-    if surface in ("ap document", "ap activity", "outbox", "feed"):
+    if surface in ("ap document", "ap activity", "ap replies", "ap context", "outbox", "feed"):
         return kind in ("public", "unlisted")
     if surface in ("tag page", "api tag", "api public timeline"):
         return kind == "public"
@@ -77,7 +77,10 @@ def shown_in(surface: str, kind: str, viewer: str) -> bool:
     return viewer == "named" and kind in PUBLISHED
 
 
-SINGLE = ("page", "works page", "ap document", "ap activity", "api show", "api context")
+SINGLE = (
+    *("page", "works page", "ap document", "ap activity", "ap replies", "ap context"),
+    *("api show", "api context", "api quotes"),
+)
 LISTS = (
     "profile", "outbox", "feed", "tag page", "home", "notifications",
     "api account statuses", "api tag", "api public timeline", "api home", "api notifications",
@@ -152,6 +155,9 @@ def _address(scene: Scene, surface: str, work_id: int) -> str:
         "works page": f"/works/{work_id}",
         "ap document": f"/users/mira/statuses/{work_id}",
         "ap activity": f"/users/mira/statuses/{work_id}/activity",
+        "ap replies": f"/users/mira/statuses/{work_id}/replies?page=true",
+        "ap context": f"/users/mira/statuses/{work_id}/context?page=true",
+        "api quotes": f"/api/v1/statuses/{work_id}/quotes",
         "api show": f"/api/v1/statuses/{work_id}",
         "api context": f"/api/v1/statuses/{work_id}/context",
         "profile": "/@mira",
@@ -246,7 +252,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
             for route in route_table(scene.people.app)
             if (route.methods or set()) - {"GET", "HEAD"} and parameters(route.path) and "follow" not in route.path
         ]
-        assert len(routes) == 20
+        assert len(routes) == 22
         verbs = ["like", "unlike", "boost", "unboost", "reply", "copy", "delete", "block", "mute"]
         token = await scene.other.browser.form_token("/search")
         asked = 0
@@ -256,8 +262,8 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
             for method in (route.methods or set()) - {"GET", "HEAD"}:
                 for verb in verbs:
                     for id_ in ids:
-                        (path,) = filled(route.path, {"id": [id_], "verb": [verb]})
-                        (absent_path,) = filled(route.path, {"id": [nothing], "verb": [verb]})
+                        (path,) = filled(route.path, {"id": [id_], "verb": [verb], "quoting_id": [nothing]})
+                        (absent_path,) = filled(route.path, {"id": [nothing], "verb": [verb], "quoting_id": [nothing]})
                         said = {"form_token": token, "text": "mine now", "status": "mine now", "action": "discard"}
                         got = await client.request(method, path, data=said)
                         absent = await client.request(method, absent_path, data=said)

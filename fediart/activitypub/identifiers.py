@@ -32,7 +32,7 @@ def host_of(uri: str) -> str:
 
 
 def same_host(first: str, second: str) -> bool:
-    """May a document at one address speak for the other? Only when both have the same host and port."""
+    """May a document at one address speak for the other? Only when both have the same host and port (FEP-fe34)."""
     host = host_of(first)
     return host != "" and host == host_of(second)
 

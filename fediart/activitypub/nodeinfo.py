@@ -1,4 +1,7 @@
-"""NodeInfo 2.0 and 2.1, and host-meta: what crawlers and clients ask first. https://nodeinfo.diaspora.software"""
+"""NodeInfo 2.0 and 2.1, and host-meta: what crawlers and clients ask first (FEP-f1d5).
+
+https://nodeinfo.diaspora.software
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ VERSIONS = ("2.0", "2.1")
 
 def build_nodeinfo_links(ids: Identifiers) -> dict[str, Any]:
     links = [{"rel": SCHEMA + version, "href": f"{ids.base_url}/nodeinfo/{version}"} for version in VERSIONS]
+    # Whose signature it is that this server asks with (FEP-2677).
     links.append({"rel": "https://www.w3.org/ns/activitystreams#Application", "href": ids.instance_actor_uri})
     return {"links": links}
 

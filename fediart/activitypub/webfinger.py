@@ -26,16 +26,28 @@ def asked_username(resource: str, ids: Identifiers) -> str | None:
     return local.username.lower() if local is not None and local.work_id is None else None
 
 
-def build_jrd(ids: Identifiers, username: str, actor_uri: str, profile_url: str) -> dict[str, Any]:
-    return {
-        "subject": f"acct:{username}@{ids.account_domain}",
-        "aliases": [profile_url, actor_uri],
-        "links": [
-            {"rel": "http://webfinger.net/rel/profile-page", "type": "text/html", "href": profile_url},
-            {"rel": "self", "type": AP_TYPE, "href": actor_uri},
-            {"rel": "http://ostatus.org/schema/1.0/subscribe", "template": f"{ids.base_url}/authorize_interaction?uri={{uri}}"},
-        ],
-    }
+_INTENTS = (
+    ("http://ostatus.org/schema/1.0/subscribe", "/authorize_interaction?uri={uri}"),
+    ("https://w3id.org/fep/3b86/Follow", "/authorize_interaction?uri={object}"),
+    ("https://w3id.org/fep/3b86/Object", "/authorize_interaction?uri={object}"),
+    ("https://w3id.org/fep/3b86/Create", "/share?text={content}"),
+)
+"""(relation, page) where somebody of this server does what another site offers: follow, answer, share (FEP-3b86)."""
+
+
+def build_jrd(
+    ids: Identifiers, username: str, actor_uri: str, profile_url: str, *, is_person: bool, avatar: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """`avatar`: (address, media type). This server's own actor has no pages to act on: `is_person` False."""
+    links = [
+        {"rel": "http://webfinger.net/rel/profile-page", "type": "text/html", "href": profile_url},
+        {"rel": "self", "type": AP_TYPE, "href": actor_uri},
+    ]
+    if is_person:
+        links += [{"rel": rel, "template": ids.base_url + page} for rel, page in _INTENTS]
+    if avatar is not None:
+        links.append({"rel": "http://webfinger.net/rel/avatar", "type": avatar[1], "href": avatar[0]})
+    return {"subject": f"acct:{username}@{ids.account_domain}", "aliases": [profile_url, actor_uri], "links": links}
 
 
 def read_jrd(document: dict[str, Any]) -> tuple[str, str]:

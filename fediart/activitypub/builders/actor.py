@@ -1,4 +1,7 @@
-"""An artist and this server's own actor, inside what the strictest decoders of other servers accept."""
+"""An artist and this server's own actor, inside what the strictest decoders of other servers accept.
+
+Both say under which handle they are found (FEP-2c59).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ _DAY = 86_400_000
 
 ABOUT_AN_ARTIST = ("usageInfo", "acquireLicensePage", "tdmReservation", "tdmPolicy", "contentUsage", "xRobotsTag")
 """Of rights what an actor's document says: what holds where a work says nothing else."""
+
+
+IMPLEMENTS = ({"href": "https://datatracker.ietf.org/doc/html/rfc9421", "name": "RFC-9421: HTTP Message Signatures"},)
+"""What nobody can see by looking at documents, and has a name in the registry of FEP-844e."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         "id": uri,
         "type": "Person",
         "preferredUsername": actor.username,
+        "webfinger": f"{actor.username}@{ids.account_domain}",
         "name": actor.name or actor.username,
         "summary": actor.summary,
         "url": ids.profile_url(actor.username),
@@ -59,6 +67,7 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         "endpoints": {"sharedInbox": ids.shared_inbox},
         "manuallyApprovesFollowers": actor.locked,
         "discoverable": True,
+        # Not for search in full text (FEP-5feb).
         "indexable": False,
         # The day only: to the millisecond it would say when somebody sat at the machine.
         "published": to_iso(actor.published_ms - actor.published_ms % _DAY),
@@ -66,6 +75,7 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         "alsoKnownAs": [],
         "attachment": [{"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields],
         "tag": [],
+        "generator": {"type": "Application", "id": ids.instance_actor_uri, "implements": list(IMPLEMENTS)},
     }
     if actor.rights is not None:
         said = rights_fields(actor.rights)
@@ -84,6 +94,7 @@ def build_instance_actor(ids: Identifiers, public_key_pem: str) -> dict[str, Any
         "id": uri,
         "type": "Application",
         "preferredUsername": ids.instance_username,
+        "webfinger": f"{ids.instance_username}@{ids.account_domain}",
         "name": ids.instance_username,
         "url": ids.about_url,
         "inbox": ids.instance_inbox,
@@ -91,4 +102,5 @@ def build_instance_actor(ids: Identifiers, public_key_pem: str) -> dict[str, Any
         "endpoints": {"sharedInbox": ids.shared_inbox},
         "manuallyApprovesFollowers": True,
         "publicKey": _key(uri, public_key_pem),
+        "implements": list(IMPLEMENTS),
     }

@@ -1,4 +1,4 @@
-"""Like, and EmojiReact, which is a like with a face."""
+"""Like, and EmojiReact, which is a like with a face (FEP-c0e0)."""
 
 from __future__ import annotations
 

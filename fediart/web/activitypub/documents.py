@@ -33,7 +33,7 @@ from fediart.ids import parse_id
 from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
-from fediart.outbox.documents import actor_document, note_document
+from fediart.outbox.documents import actor_document, media_url, note_document
 from fediart.storage import actors, blocks, follows, quotes, talk, works
 from fediart.storage import shown as shown_rows
 from fediart.web.negotiate import wants_activity
@@ -41,6 +41,7 @@ from fediart.web.reservation import reserve_works
 
 PAGE = 20
 NOT_HERE = "There is nothing here."
+DELETED = "This account was deleted."
 
 
 def activity_response(document: dict[str, Any], *, cache: str = "public, max-age=60") -> Response:
@@ -74,6 +75,8 @@ async def artist(request: Request) -> Actor:
     actor = await instance.storage.read(actors.actor_named, request.path_params["username"])
     if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"] or actor.is_suspended:
         raise NotFound(NOT_HERE)
+    if actor.gone:
+        raise Gone(DELETED)
     if key_id is not None and await instance.storage.read(blocks.key_is_blocked, actor.id, key_id):
         raise NotFound(NOT_HERE)
     return actor
@@ -105,9 +108,13 @@ async def webfinger(request: Request) -> Response:
         return PlainTextResponse(problem.message, 400, headers={"access-control-allow-origin": "*"})
     actor = await instance.storage.read(actors.actor_named, username) if username else None
     if username == ids.instance_username:
-        document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url)
+        document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url, is_person=False)
+    elif actor is not None and actor.kind == "Person" and actor.gone:
+        raise Gone(DELETED)
     elif actor is not None and actor.kind == "Person" and not actor.is_suspended:
-        document = build_jrd(ids, actor.username, actor.uri, actor.url)
+        shown = (await instance.storage.read(actors.shown_actors, [actor.id]))[actor.id].avatar
+        avatar = (media_url(ids, shown.public.name), shown.public.media_type) if shown is not None and shown.public else None
+        document = build_jrd(ids, actor.username, actor.uri, actor.url, is_person=True, avatar=avatar)
     else:
         raise NotFound("Nobody here has this name.")
     wanted = request.query_params.getlist("rel")

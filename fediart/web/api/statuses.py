@@ -25,7 +25,7 @@ from fediart.studio.attach_images import attach_images, detach_images
 from fediart.studio.edit_work import edit_work
 from fediart.studio.estimate_cloak import time_left
 from fediart.studio.look_further import look_at_work
-from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.publish_work import Draft, own_work, publish_work, start_draft
 from fediart.studio.use_pictures import use_pictures
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.api import entities
@@ -207,6 +207,7 @@ async def edit(request: Request) -> Response:
 async def interaction_policy(request: Request) -> Response:
     """Who may quote a work of one's own from now on."""
     instance, account, work_id = instance_of(request), account_in(request), path_id(request)
+    await instance.storage.read(own_work, account, work_id)
     policy = _quote_policy(await parameters(request))
     if policy is not None:
         await allow_quotes_of(instance, account, work_id, policy)

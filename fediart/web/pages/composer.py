@@ -28,7 +28,7 @@ from fediart.studio.publish_work import Draft, publish_work, save_draft, start_d
 from fediart.studio.release_work import ASKS_WEAK
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.declared import can_ask, choices_of, declared_in, pictures_told
-from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
+from fediart.web.pages.forms import go, instance_of, member, member_or_sign_in, path_id, text, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
 from fediart.web.render import render
 from fediart.web.uploads import on_disk
@@ -36,9 +36,19 @@ from fediart.web.uploads import on_disk
 
 async def start(request: Request) -> Response:
     account = await member(request)
-    async with trusted_form(request):
-        pass
-    return go(f"/compose/{await start_draft(instance_of(request), account)}")
+    async with trusted_form(request) as form:
+        words = text(form, "text").replace("\r\n", "\n")[: 4 * MAX_TEXT]
+    return go(f"/compose/{await start_draft(instance_of(request), account, Draft(text=words) if words else None)}")
+
+
+async def share(request: Request) -> Response:
+    """Words that another site would have somebody of ours publish (FEP-3b86). Nothing is made before they say so."""
+    came = await member_or_sign_in(request)
+    if isinstance(came, Response):
+        return came
+    parts = [request.query_params.get(name, "").strip() for name in ("title", "text", "url")]
+    words = "\n\n".join(dict.fromkeys(part for part in parts if part))
+    return await render(request, "share.html", words=words[: 4 * MAX_TEXT])
 
 
 async def _own(request: Request, account: Account, work_id: int) -> ShownWork:

@@ -10,7 +10,7 @@ from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.choose_rights import is_to_be_asked
 from fediart.studio.open_account import set_up, setup_is_open
-from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.pages.forms import go, instance_of, own_path, text, trusted_form
 from fediart.web.render import asked_to_wait, render
 from fediart.web.reservation import reserve_works
 from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
@@ -66,14 +66,15 @@ async def _open(request: Request, username: str, password: str, path: str) -> Re
 
 async def sign_in(request: Request) -> Response:
     if request.method == "GET":
-        return await render(request, "sign_in.html", username="", problem="")
+        return await render(request, "sign_in.html", username="", problem="", back=own_path(request.query_params.get("back", "")))
     async with trusted_form(request) as form:
         username, password = text(form, "username")[:200], text(form, "password")[:600]
+        on = own_path(text(form, "back"))
     try:
         _limit(request, acts.meant_username(username))
-        return await _open(request, username, password, "/home")
+        return await _open(request, username, password, on or "/home")
     except FediartError as problem:
-        values = {"username": username, "problem": problem.message}
+        values = {"username": username, "problem": problem.message, "back": on}
         return await render(request, "sign_in.html", problem.status, asked_to_wait(problem), **values)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -16,6 +17,8 @@ from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.web.security import check_form, signed_in
 from fediart.web.uploads import reading_form
+
+MAX_PATH = 20_000
 
 
 def instance_of(request: Request) -> Instance:
@@ -77,6 +80,18 @@ def to_origin(uri: str, url: str) -> Response:
 
 def back(request: Request, form: FormData, default: str) -> Response:
     """To where the form says it stood: a path of ours, nothing else."""
-    path = text(form, "back")
+    return go(own_path(text(form, "back")) or default)
+
+
+def own_path(path: str) -> str:
+    """A path of ours, with its query; '' when it is none."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and all(c > " " for c in path)
-    return go(path if is_ours else default)
+    return path if is_ours and len(path) <= MAX_PATH else ""
+
+
+async def member_or_sign_in(request: Request) -> Account | Response:
+    """Somebody of ours comes by a link of another site: whoever is not signed in is asked to, and then led on."""
+    if await signed_in(request) is None:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return go(f"/sign-in?back={quote(request.url.path + query, safe='')}")
+    return await member(request)

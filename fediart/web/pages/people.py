@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +22,7 @@ from fediart.studio.look_further import look_at_actor
 from fediart.studio.use_pictures import use_pictures
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
-from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
+from fediart.web.pages.forms import back, go, instance_of, member, member_or_sign_in, path_id, text, to_origin, trusted_form
 from fediart.web.render import profile_path, render, render_text
 from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
@@ -114,8 +116,9 @@ async def search(request: Request) -> Response:
 
 async def authorize_interaction(request: Request) -> Response:
     """Where another server's Follow button sends people of this one."""
-    from urllib.parse import quote
-
+    came = await member_or_sign_in(request)
+    if isinstance(came, Response):
+        return came
     return go(f"/search?q={quote(request.query_params.get('uri', '')[:2_000])}")
 
 

@@ -66,6 +66,7 @@ def page_routes() -> list[Route]:
         Route("/report/{id}", safety.report, methods=both),
         Route("/authorize_interaction", people.authorize_interaction),
         Route("/compose", composer.start, methods=["POST"]),
+        Route("/share", composer.share),
         Route("/compose/{id}", composer.compose, methods=both),
         Route("/compose/{id}/progress", composer.progress),
         Route("/drafts", composer.drafts),
