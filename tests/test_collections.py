@@ -157,14 +157,15 @@ async def test_what_another_server_says_of_its_followers_here_is_kept_to(scene: 
     url = f"{ana.uri}/followers_synchronization"
     path = url.removeprefix(scene.far.url)
 
-    async def tell(digest: str, *, signed: bool = True, **changes: str) -> None:
+    async def tell(digest: str, *, signed: bool = True, new: bool = False, **changes: str) -> None:
         parts = {"collection": ana.followers, "url": url, **changes}
         header = {"collection-synchronization": build_header(Synchronisation(digest=digest, **parts))}
         activity = ana.create(ana.note())
         body = httpx.Request("POST", "http://x", json=activity).content
         inbox = world.instance.identifiers.shared_inbox
         at = world.instance.clock()
-        headers = ana.signed(inbox, body, at=at, also=header) if signed else {**ana.signed(inbox, body, at=at), **header}
+        covered = ana.signed(inbox, body, at=at, also=header, new=new)
+        headers = covered if signed else {**ana.signed(inbox, body, at=at, new=new), **header}
         assert (await world.stranger.post(inbox, content=body, headers=headers)).status_code == 202
         await settled(world)
 
@@ -187,6 +188,7 @@ async def test_what_another_server_says_of_its_followers_here_is_kept_to(scene: 
     mine = artist_uri(world)
     await tell(digest_of([mine]))
     await tell(digest_of([]), signed=False)
+    await tell(digest_of([]), signed=False, new=True)
     await tell(digest_of([]), collection=eve.followers)
     await tell(digest_of([]), url=f"{scene.other.url}/list")
     assert scene.far.times_asked(path) == scene.other.times_asked("/list") == 0
@@ -203,7 +205,7 @@ async def test_what_another_server_says_of_its_followers_here_is_kept_to(scene: 
         assert await follows_ana()
     later()
     lists()
-    await tell(digest_of([]))
+    await tell(digest_of([]), new=True)
     assert not await follows_ana()
     assert (await relationship(world, kept_id))["following"]
     assert scene.far.received("Undo") == []
