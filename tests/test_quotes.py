@@ -114,6 +114,11 @@ async def test_a_stamp_is_there_for_whoever_sees_the_work_until_it_is_taken_back
     by_block = await asks(scene, scene.bo, work["uri"])
     async with people_of(scene.world.instance) as people:
         browser = (await people.person("mira")).browser
+        edit = f"/works/{work['id']}/edit"
+        for chosen, said in (("nobody", []), ("", ["public"])):
+            await browser.send(edit, {"text": "an evening", "quotes": chosen}, page=edit)
+            assert f'value="{chosen}" selected' in (await browser.get(edit)).text or chosen == ""
+            assert (await scene.work(work["id"]))["quote_approval"]["automatic"] == said
         page = (await browser.get("/settings/quotes")).text
         assert post["id"] in page
         assert "Ana" in page

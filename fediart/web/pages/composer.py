@@ -12,7 +12,7 @@ from fediart.domain.actors import Account
 from fediart.domain.cloaks import CloakStrength, left_in_words
 from fediart.domain.images import Image, ImageState
 from fediart.domain.policy import Preset
-from fediart.domain.works import MAX_IMAGES, MAX_TEXT, ReplyPolicy, ShownWork, Visibility, WorkState
+from fediart.domain.works import MAX_IMAGES, MAX_TEXT, QuotePolicy, ReplyPolicy, ShownWork, Visibility, WorkState
 from fediart.errors import FediartError, NotAllowed, NotFound
 from fediart.ids import parse_id
 from fediart.storage import shown as shown_rows
@@ -169,6 +169,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         language=seen.work.language,
         declaration=declared_in(text(form, "declaration")) if "declaration" in form else None,
         reply_policy=_reply_policy(form, seen),
+        quote_policy=quote_policy_in(form),
     )
     try:
         await save_draft(instance, account, work_id, draft)
@@ -193,6 +194,14 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         except FediartError as problem:
             problems.append(f"{upload.filename[-80:]}: {problem.message}")
     return problems
+
+
+def quote_policy_in(form: FormData) -> str | None:
+    """None where the form says nothing of it; '' as for all works."""
+    if "quotes" not in form:
+        return None
+    chosen = text(form, "quotes")
+    return chosen if chosen in tuple(QuotePolicy) else ""
 
 
 def _reply_policy(form: FormData, seen: ShownWork) -> str:

@@ -33,7 +33,7 @@ from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
 from fediart.web.pages import copies
-from fediart.web.pages.composer import waiting_in_words
+from fediart.web.pages.composer import quote_policy_in, waiting_in_words
 from fediart.web.pages.declared import choices_of, declared_in
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
@@ -230,7 +230,14 @@ async def edit(request: Request) -> Response:
         raise NotFound("There is nothing here to edit.")
     if request.method == "GET":
         held = seen.work
-        draft = Draft(held.source, held.warning, held.sensitive, declaration=held.declaration, reply_policy=held.reply_policy)
+        draft = Draft(
+            held.source,
+            held.warning,
+            held.sensitive,
+            declaration=held.declaration,
+            reply_policy=held.reply_policy,
+            quote_policy=held.quote_policy,
+        )
         return await _edit_page(request, seen, draft)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")
@@ -238,7 +245,14 @@ async def edit(request: Request) -> Response:
         declaration = seen.work.declaration if said is None else said
         replies = text(form, "replies") if text(form, "replies") in tuple(ReplyPolicy) else ""
         sensitive = bool(text(form, "sensitive"))
-        draft = Draft(words, text(form, "warning"), sensitive, declaration=declaration, reply_policy=replies)
+        draft = Draft(
+            words,
+            text(form, "warning"),
+            sensitive,
+            declaration=declaration,
+            reply_policy=replies,
+            quote_policy=quote_policy_in(form),
+        )
         chosen = (said_reservation(form), said_licensing(form)) if is_answered(form) else None
     try:
         if chosen is not None:
