@@ -215,6 +215,7 @@ ANA = "https://a.example/ana"
         ("x", ParsedPolicies()),
         ({"canReply": {"automaticApproval": []}}, ParsedPolicies()),
         ({"canReply": {"automaticApproval": [ANA]}, "canLike": {"always": AS_PUBLIC}}, ParsedPolicies(reply="nobody")),
+        ({"canReply": {"always": [ANA, ANA + "bel/followers"]}}, ParsedPolicies()),
         ({"canReply": {"always": [ANA, ANA + "/followers"]}}, ParsedPolicies(reply="followers")),
         ({"canReply": {"automaticApproval": ANA, "manualApproval": ["as:Public"]}}, ParsedPolicies()),
         ({"canReply": {"automaticApproval": [ANA, "https://b.example/bo"]}}, ParsedPolicies(reply="nobody")),

@@ -38,7 +38,7 @@ def _named(part: Any) -> set[str] | None:
 
 def _is_followers(uri: str, author: str) -> bool:
     """By its name: the policy stands in a document that does not say how its author's collections are called."""
-    return uri.startswith(author.rstrip("/")) and uri.rstrip("/").endswith("/followers")
+    return uri.startswith(f"{author.rstrip('/')}/") and uri.rstrip("/").endswith("/followers")
 
 
 def _closed_to(part: Any, author: str, mentioned: frozenset[str]) -> str:
