@@ -188,7 +188,8 @@ def check(arguments):
         ("lint", ["ruff", "check", "--quiet", "."]),
         ("types", ["mypy", "--no-error-summary"]),
         ("import contract", ["lint-imports", "--no-cache"]),
-        ("tests", ["pytest"]),
+        # Tests mostly wait for one another's servers: one worker more than there are cores.
+        ("tests", ["pytest", "--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]),
     ]
     failed = []
     for name, command in steps:
