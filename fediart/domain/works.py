@@ -162,6 +162,8 @@ class ShownActor:
     last_work_id: int | None = None
     choices: Choices | None = None
     """What is reserved and allowed, of an artist of this server."""
+    moved: ShownActor | None = None
+    """Who they are now, where that is known here; only where one actor is shown alone."""
 
 
 @dataclass(frozen=True, slots=True)

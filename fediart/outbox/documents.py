@@ -39,6 +39,8 @@ def actor_document(ids: Identifiers, shown: ShownActor, policy: AiPolicy) -> dic
             icon=_picture(ids, shown.avatar),
             image=_picture(ids, shown.header),
             rights=rights_to_say(ids, policy, terms, actor, actor.created_at),
+            also_known_as=actor.also_known_as,
+            moved_to=actor.moved_to,
         ),
     )
 

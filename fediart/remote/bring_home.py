@@ -114,6 +114,8 @@ def actor_values(parsed: ParsedActor, now: int) -> dict[str, Any]:
 
 def _keep(db: Connection, parsed: ParsedActor, now: int) -> Actor:
     actor = actors.save_remote_actor(db, new_id(now), actor_values(parsed, now))
+    if actor.has_moved and parsed.moved_to is None:
+        actors.change_actor(db, actor.id, moved_to=None)  # they took it back
     for purpose, column, url, alt in (
         (Purpose.AVATAR, "avatar_image_id", parsed.icon_url, parsed.icon_alt),
         (Purpose.HEADER, "header_image_id", parsed.image_url, parsed.image_alt),
@@ -215,6 +217,6 @@ async def find_handle(seeker: Seeker, text: str) -> Actor:
 
 async def _local(seeker: Seeker, username: str) -> Actor:
     actor = await seeker.storage.read(actors.actor_named, username.lower())
-    if actor is None or actor.kind != "Person":
+    if actor is None or actor.kind != "Person" or actor.gone:
         raise NotFound(f"Nobody here is called {username[:60]}.")
     return actor

@@ -55,6 +55,7 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
         "following_count": shown.following,
         "fields": [{"name": name, "value": value, "verified_at": None} for name, value in actor.fields],
         "emojis": [],
+        **({"moved": account(ids, shown.moved)} if shown.moved is not None else {}),
         **({"limited": True} if actor.standing == Standing.LIMITED else {}),
         **({"suspended": True} if actor.is_suspended else {}),
     }

@@ -8,7 +8,20 @@ from starlette.routing import Route
 
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
-from fediart.web.pages import ai_view, composer, copies, decisions, door, people, record, safety, settings, statement, works
+from fediart.web.pages import (
+    ai_view,
+    composer,
+    copies,
+    decisions,
+    door,
+    moving,
+    people,
+    record,
+    safety,
+    settings,
+    statement,
+    works,
+)
 from fediart.web.pages.admin import deliveries as admin_deliveries
 from fediart.web.pages.admin import door as admin_door
 from fediart.web.pages.admin import hosts as admin_hosts
@@ -74,6 +87,8 @@ def page_routes() -> list[Route]:
         Route("/settings/ai", ai_view.ai_view, methods=both),
         Route("/settings/password", settings.password, methods=both),
         Route("/settings/cloaks", settings.cloaks, methods=both),
+        Route("/settings/moving", moving.moving, methods=both),
+        Route("/settings/delete", moving.leaving, methods=both),
         Route("/settings/people", safety.people, methods=both),
         Route("/admin", admin_door.front),
         Route("/admin/deliveries", admin_deliveries.deliveries, methods=both),

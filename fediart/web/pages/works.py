@@ -84,6 +84,9 @@ async def work(request: Request) -> Response:
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id if account else None)
     if seen is None or not seen.author.actor.is_local or seen.author.actor.username != name:
         ids = instance.identifiers
+        artist = await instance.storage.read(actors.actor_named, name)
+        if artist is not None and artist.gone:
+            raise Gone(documents.LEFT)
         if await instance.storage.read(rows.has_tombstone, ids.work_uri(name, work_id), ids.actor_uri(name)):
             raise Gone("This work was deleted by its artist.")
         raise NotFound("There is nothing here, or it is not for everyone.")
