@@ -117,7 +117,9 @@ class ParsedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMention:
-    href: str
+    """`href` None: it is said by name only."""
+
+    href: str | None
     name: str
 
 

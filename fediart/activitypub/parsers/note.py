@@ -167,8 +167,8 @@ def _focal(value: Any) -> tuple[float, float] | None:
 def _mention(tag: Any) -> ParsedMention | None:
     if not isinstance(tag, dict) or fields.kind(tag.get("type")) != "Mention":
         return None
-    href = fields.uri(tag.get("href"))
-    return ParsedMention(href, fields.text(tag.get("name"), 512)) if href is not None else None
+    href, name = fields.uri(tag.get("href")), fields.text(tag.get("name"), 512)
+    return ParsedMention(href, name) if href is not None or name else None
 
 
 def _hashtag(tag: Any) -> str | None:
