@@ -16,7 +16,7 @@ from fediart.errors import Conflict
 from fediart.media.sample import draw_sample
 from fediart.office.prune import prune
 from fediart.outbox.deliver import try_now
-from fediart.storage import accounts, actors, tables
+from fediart.storage import accounts, actors, departures, tables
 from fediart.studio.open_account import open_account
 from tests.commands import run_command
 from tests.far_hosts import far_hosts
@@ -164,6 +164,12 @@ async def test_all_that_is_theirs_goes_with_an_actor_of_another_server(scene: Sc
     assert await world.instance.storage.read(_left_of, int(account_id)) == {}
     assert [path for path in media.rglob("*") if path.is_file()] == []
     assert await scene.notices() == []
+    # A kill between two parts leaves some: the Delete, which is still there, is gone on with.
+    bo_id = await follow(world, scene.bo)
+    await scene.heard(scene.bo, scene.bo.create(scene.bo.note()))
+    await world.instance.storage.write(departures.mark_gone, int(bo_id))
+    await scene.heard(scene.bo, scene.bo.activity("Delete", scene.bo.uri))
+    assert await world.instance.storage.read(_left_of, int(bo_id)) == {}
     # A Create that was overtaken comes too late.
     await scene.heard(ana, ana.create(ana.note("<p>late</p>")))
     assert await scene.uris() == [posted["uri"]]

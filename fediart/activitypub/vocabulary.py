@@ -73,6 +73,14 @@ ACTOR_CONTEXT: list[Any] = [
 
 
 @dataclass(frozen=True, slots=True)
+class ParsedEmoji:
+    """`name` without colons, and the address of its picture."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedActor:
     """An actor document of another server. `summary` and the values of `fields` are HTML as it came: not sanitised."""
 
@@ -99,6 +107,7 @@ class ParsedActor:
     published_ms: int | None
     also_known_as: tuple[str, ...] = ()
     moved_to: str | None = None
+    emojis: tuple[ParsedEmoji, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,7 @@ class ParsedNote:
     links: tuple[ParsedLink, ...] = ()
     options: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    emojis: tuple[ParsedEmoji, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from fediart.domain.reservations import reservation_from
 from fediart.domain.works import ShownActor, Visibility, WorkState
 from fediart.storage import host_rules
 from fediart.storage import images as image_rows
+from fediart.storage.emojis import emojis_in, those_in
 from fediart.storage.tables import accounts, actors, follows, works
 
 PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
@@ -135,15 +136,21 @@ def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
     pictures = image_rows.shown_images(db, picture_ids)
     choices = choices_of(db, [actor.id for actor in found if actor.is_local])
+    known = emojis_in(db, [(actor.host, _words(actor)) for actor in found if not actor.is_local])
     return {
         actor.id: ShownActor(
             actor=actor,
             choices=choices.get(actor.id),
             avatar=pictures.get(actor.avatar_image_id or 0),
             header=pictures.get(actor.header_image_id or 0),
+            emojis=those_in(known, actor.host, _words(actor)) if known else (),
         )
         for actor in found
     }
+
+
+def _words(actor: Actor) -> str:
+    return " ".join((actor.name, actor.summary, *(part for pair in actor.fields for part in pair)))
 
 
 def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:

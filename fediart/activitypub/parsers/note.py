@@ -8,6 +8,7 @@ from typing import Any
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields, particulars
 from fediart.activitypub.parsers.actor import KINDS as ACTORS
+from fediart.activitypub.parsers.emojis import parse_emojis
 from fediart.activitypub.parsers.self_label import content_usage, robots_tag, self_label, tdm_reservation
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
 from fediart.domain.reservations import Reservation
@@ -69,6 +70,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         links=particulars.links(document, frozenset(picture.url for picture in attachments)),
         options=particulars.poll_options(document),
         facts=particulars.event_facts(document) if kind == "Event" else (),
+        emojis=parse_emojis(document.get("tag")),
     )
 
 

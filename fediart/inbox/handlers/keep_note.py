@@ -22,7 +22,7 @@ from fediart.domain.works import Mention, Work, WorkState
 from fediart.errors import ParseError
 from fediart.ids import new_id
 from fediart.instance import Instance
-from fediart.remote.bring_home import put_remote_image
+from fediart.remote.bring_home import keep_emojis, put_remote_image
 from fediart.remote.fetch import fetch_document
 from fediart.storage import actors, blocks, follows, images, notifications, verdicts, works
 from fediart.text.sanitise import clean_html, clean_name, plain_text
@@ -186,6 +186,7 @@ def keep_note(
     mentions = [*read.mentions, *_said_by_name(db, note)]
     works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=mentions)
     _keep_pictures(db, work, author, list(enumerate(read.pictures)), now, ask_for=pictures)
+    keep_emojis(db, author, note.emojis, now)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
@@ -303,6 +304,7 @@ def change_note(db: Connection, policy: AiPolicy, work: Work, author: Actor, rea
     works.put_surroundings(
         db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=[*read.mentions, *_said_by_name(db, read.note)]
     )
+    keep_emojis(db, author, read.note.emojis, now)
     unused = _change_pictures(db, work, author, read, now)
     return unused + judge_again(db, policy, work.id)
 

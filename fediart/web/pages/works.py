@@ -17,7 +17,7 @@ from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.rights import copyright_notice
-from fediart.storage import actors, deliveries, reviews, timelines
+from fediart.storage import actors, deliveries, reactions, reviews, timelines
 from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
 from fediart.storage.deliveries import Outcome
@@ -134,6 +134,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         above=above,
         below=below,
         is_mine=is_mine,
+        faces=await instance_of(request).storage.read(reactions.faces_of, seen.work.id, viewer),
         held=await _held(instance_of(request), seen) if is_mine else None,
         may_answer=viewer is not None and await instance_of(request).storage.read(rows.may_answer, seen.work, viewer),
         is_coming=is_coming,
