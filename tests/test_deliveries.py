@@ -19,6 +19,7 @@ from fediart.jobs.crew import lanes_of
 from fediart.outbox.announce_work import say
 from fediart.outbox.deliver import Sender, claim_deliveries, heard_from, try_now
 from fediart.remote.bring_home import bring_actor
+from fediart.remote.fetch import fetch_document
 from fediart.storage import actors, hosts
 from fediart.storage import deliveries as rows
 from fediart.storage import tables as t
@@ -203,6 +204,27 @@ async def test_a_question_is_signed_in_the_form_that_its_server_takes(post: Post
     ana = await bring_actor(post.instance.seeker, far.actor("ana").uri)
     assert ana.username == "ana"
     assert forms_of(far) == (["cavage"] if form == "cavage" else ["cavage", "rfc9421"])
+
+
+async def test_who_checks_an_address_without_its_query_is_asked_once_more_in_that_way(post: Post, far: FarServer) -> None:
+    ana = far.actor("ana")
+    far.serve("/outbox", {"id": f"{far.url}/outbox?page=1", "type": "OrderedCollectionPage"})
+
+    def _is_bare(asked: Asked) -> bool:
+        read = read_signature(
+            asked.method, asked.target.split("?")[0], asked.headers, None, post.calendar.now, {far.host}, "http"
+        )
+        pem = post.instance.instance_actor.public_key_pem
+        return isinstance(read, SignatureToCheck) and isinstance(check_signature(read, pem), Verified)
+
+    far.judge = lambda asked: None if _is_bare(asked) else 401
+    page = await fetch_document(post.instance.client, f"{far.url}/outbox?page=1", post.instance.sign_as_instance)
+    assert page["type"] == "OrderedCollectionPage"
+    assert [asked.target for asked in far.asked] == ["/outbox?page=1"] * 2, "the address itself stays whole"
+    assert forms_of(far) == ["cavage", "cavage"]
+    far.asked.clear()
+    assert (await bring_actor(post.instance.seeker, ana.uri)).username == "ana"
+    assert len(far.asked) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401])

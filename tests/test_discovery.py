@@ -21,7 +21,7 @@ from fediart.activitypub.parsers.note import parse_note
 from fediart.activitypub.signatures.keys import load_public
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 from fediart.media.sample import draw_sample
-from fediart.storage import actors
+from fediart.storage import actors, departures
 from tests.far_server import AP, artist_uri
 from tests.people import PASSWORD, people_of
 from tests.scene import Scene, a_scene
@@ -156,6 +156,7 @@ async def test_the_servers_own_actor_is_found_under_its_hosts_name(scene: Scene,
 async def test_whoever_was_deleted_is_gone_under_every_address(scene: Scene) -> None:
     world = scene.world
     await world.instance.storage.write(lambda db: actors.change_actor(db, world.artist.actor_id, gone=True))
+    await world.instance.storage.write(departures.forget_keys)
     for resource in ("acct:mira@localhost:8000", artist_uri(world), "http://localhost:8000/@mira"):
         answer = await webfinger(world, resource)
         assert answer.status_code == 410

@@ -132,7 +132,19 @@ async def test_a_like_with_a_face_is_shown_with_it(scene: Scene) -> None:
         page = (await (await people.person("mira")).browser.get("/notifications")).text
     assert page.count("likes your work: :lamp:") == 3
     assert page.count("likes your work") == 4
-    assert scene.far.times_asked("/lamp.png") == 0
+    assert scene.far.times_asked("/lamp.png") == 1, "it is not there, so its name is shown"
+
+
+async def test_a_mention_by_name_alone_means_whom_the_note_is_addressed_to(scene: Scene) -> None:
+    mine = artist_uri(scene.world)
+    names = ("@mira", "@Mira@localhost:8000", "@noor")
+    for number, name in enumerate(names):
+        actor = scene.far.actor(f"friend{number}")
+        await scene.heard(actor, actor.create(actor.note(to=[mine], cc=[], tag=[{"type": "Mention", "name": name}])))
+    told = [(kind, acct.split("@")[0]) for kind, acct in await scene.notices()]
+    assert sorted(told) == [("mention", "friend0"), ("mention", "friend1")]
+    await scene.heard(scene.bo, scene.bo.create(scene.bo.note(tag=[{"type": "Mention", "name": "@mira"}], inReplyTo=None)))
+    assert len(await scene.notices()) == 2, "not addressed to her"
 
 
 # ----------------------------------------------------------------------------------------------------------- groups

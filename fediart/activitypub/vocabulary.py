@@ -73,6 +73,7 @@ ACTOR_CONTEXT: list[Any] = [
         "toot": "http://joinmastodon.org/ns#",
         "featured": {"@id": "toot:featured", "@type": "@id"},
         "alsoKnownAs": {"@id": "as:alsoKnownAs", "@type": "@id"},
+        "movedTo": {"@id": "as:movedTo", "@type": "@id"},
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",
         "schema": "http://schema.org#",
@@ -82,6 +83,14 @@ ACTOR_CONTEXT: list[Any] = [
         **RIGHTS_TERMS,
     },
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedEmoji:
+    """`name` without colons, and the address of its picture."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,7 @@ class ParsedActor:
     published_ms: int | None
     also_known_as: tuple[str, ...] = ()
     moved_to: str | None = None
+    emojis: tuple[ParsedEmoji, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,9 @@ class ParsedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMention:
-    href: str
+    """`href` None: it is said by name only."""
+
+    href: str | None
     name: str
 
 
@@ -185,6 +197,7 @@ class ParsedNote:
     options: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     policies: ParsedPolicies = ParsedPolicies()
+    emojis: tuple[ParsedEmoji, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
 from fediart.cli.deliveries import deliveries
 from fediart.cli.hosts import hosts
+from fediart.cli.moving import alias, delete, move, return_
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
 from fediart.cli.reviews import reviews
@@ -90,6 +91,10 @@ def demo(leave: bool, as_json: bool, data: Path | None, config: Path | None, dat
 @fediart.group()
 def account() -> None:
     """Accounts of this server."""
+
+
+for _command in (alias, move, return_, delete):
+    account.add_command(_command)
 
 
 @account.command("create")

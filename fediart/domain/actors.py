@@ -66,6 +66,8 @@ class Actor:
     moved_to: str | None = None
     """The id of who they are now, once both sides have said so."""
     moved_at: int | None = None
+    also_known_as: tuple[str, ...] = ()
+    """Ids of a local artist's other accounts: whoever moves from there brings their followers."""
 
     @property
     def is_suspended(self) -> bool:
@@ -74,6 +76,10 @@ class Actor:
     @property
     def is_local(self) -> bool:
         return self.host == ""
+
+    @property
+    def has_moved(self) -> bool:
+        return self.moved_to is not None
 
     @property
     def shown_name(self) -> str:

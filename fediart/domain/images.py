@@ -24,10 +24,13 @@ class ImageState(StrEnum):
 
 
 class Purpose(StrEnum):
+    """REMOTE and EMOJI: another server's, in the cache."""
+
     WORK = "work"
     AVATAR = "avatar"
     HEADER = "header"
     REMOTE = "remote"
+    EMOJI = "emoji"
 
 
 @dataclass(frozen=True, slots=True)

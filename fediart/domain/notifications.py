@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fediart.domain.emojis import ShownEmoji
 from fediart.domain.works import ShownActor, ShownWork
 
 
@@ -28,3 +29,5 @@ class ShownNotification:
     seen: bool
     face: str = ""
     """What a like was said with."""
+    emojis: tuple[ShownEmoji, ...] = ()
+    """It, where it is a picture."""

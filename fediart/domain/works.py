@@ -8,6 +8,7 @@ from enum import StrEnum
 from fediart.domain.actors import Actor
 from fediart.domain.choices import Choices
 from fediart.domain.declarations import Declaration
+from fediart.domain.emojis import ShownEmoji
 from fediart.domain.images import ShownImage
 from fediart.domain.moderation import FilterHit
 from fediart.domain.policy import PostVerdict, RemoteAction
@@ -181,6 +182,10 @@ class ShownActor:
     last_work_id: int | None = None
     choices: Choices | None = None
     """What is reserved and allowed, of an artist of this server."""
+    emojis: tuple[ShownEmoji, ...] = ()
+    """Those in their name, and in what stands about them."""
+    moved: ShownActor | None = None
+    """Who they are now, where that is known here; only where one actor is shown alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +216,8 @@ class ShownWork:
     showing: Showing = Showing.PLAIN
     filtered: tuple[FilterHit, ...] = ()
     """Which filters of the viewer's it fits: it is said so, and not shown at once."""
+    emojis: tuple[ShownEmoji, ...] = ()
+    """Those in its words and its warning."""
 
     @property
     def is_collapsed(self) -> bool:

@@ -213,7 +213,9 @@ _ALSO_OF_SUSPENDED = frozenset({"Delete", "Undo", "Block", "Reject"})
 
 
 def _is_heard(sender: Actor, activity: ParsedActivity) -> bool:
-    return not sender.is_local and (not sender.is_suspended or activity.type in _ALSO_OF_SUSPENDED)
+    if sender.is_local or (sender.gone and activity.type != "Delete"):
+        return False
+    return not sender.is_suspended or activity.type in _ALSO_OF_SUSPENDED
 
 
 def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:

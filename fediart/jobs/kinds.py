@@ -23,6 +23,7 @@ from fediart.remote.look_further import BACKFILL, THREAD
 from fediart.studio.block_actor import LAPSE
 from fediart.studio.bring_image import bring_image, give_up_picture
 from fediart.studio.copy_image import give_up_copy, make_copy
+from fediart.studio.delete_account import DEPART, depart
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
 from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
 
@@ -74,6 +75,7 @@ KINDS: dict[str, Kind] = {
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
+    DEPART: Kind(depart, 1, 1, 120_000, 1_000, _nothing),
     LAPSE: Kind(lapse, 1, 1, 60_000, 4, _nothing),
     HOST_RULES: Kind(apply_host_rules, 1, 1, 60_000, 12, _nothing),
     BACKFILL: Kind(_of(backfill, "actor_id"), 4, 4, 120_000, 3, _nothing),

@@ -29,7 +29,7 @@ def _judge(
     db: Connection, instance: Instance, actor_id: int, standing: Standing, by: Account | None, reason: str, now: int
 ) -> None:
     actor = actors.actor_by_id(db, actor_id)
-    if actor is None or (actor.is_local and actor.kind != "Person"):
+    if actor is None or (actor.is_local and (actor.kind != "Person" or actor.gone)):
         raise NotFound("This account is not there any more.")
     account = accounts.account_of_actor(db, actor.id) if actor.is_local else None
     if account is not None:

@@ -1,7 +1,7 @@
 """What has served its time goes, once an hour.
 
 Ids of old arrivals, traces of what others deleted, copies for elsewhere, what was shown to moderators, the far end of
-homes, files in the making that nobody goes on with, and files that no row names.
+homes, files in the making that nobody goes on with, files that no row names, and keys of who is gone, once all were told.
 
 And files that nothing shows any more, where whoever took them out of use did not come to remove them.
 """
@@ -16,7 +16,7 @@ from fediart.domain.reviews import PROOF_MS
 from fediart.instance import Instance, sweep_unfinished
 from fediart.office.lapse import lapse
 from fediart.office.sweep_files import sweep_files
-from fediart.storage import accounts, arrivals, copies, deliveries, files, hosts, looks, reviews, timelines, works
+from fediart.storage import accounts, arrivals, copies, deliveries, departures, files, hosts, looks, reviews, timelines, works
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -34,6 +34,7 @@ HOSTS_MS = 90 * 24 * 3600 * 1000
 async def prune(instance: Instance) -> None:
     await lapse(instance, {})
     await instance.storage.write(_forget, instance.clock(), instance.identifiers.base_url)
+    await instance.storage.write(departures.forget_keys)
     for key in await instance.storage.write(copies.forget_copies, instance.clock()):
         await asyncio.to_thread(instance.vault.discard, key)
     for key in await instance.storage.write(reviews.forget_proof, instance.clock() - PROOF_MS):

@@ -99,7 +99,7 @@ async def _remove(instance: Instance, step: Step) -> None:
 
 
 def _remove_some(db: Connection, ids: Sequence[int], done: Rejudging | None) -> list[str]:
-    names = works.remove_works(db, ids)
+    names, _ = works.remove_works(db, ids)
     if done is not None:
         verdicts.put_rejudging(db, done)
     return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from fediart.activitypub.builders.actor import ActorToBuild, build_actor
@@ -40,6 +41,8 @@ def actor_document(ids: Identifiers, shown: ShownActor, policy: AiPolicy) -> dic
             icon=_picture(ids, shown.avatar),
             image=_picture(ids, shown.header),
             rights=rights_to_say(ids, policy, terms, actor, actor.created_at),
+            also_known_as=actor.also_known_as,
+            moved_to=actor.moved_to,
         ),
     )
 
@@ -57,13 +60,14 @@ def note_document(
     work = shown.work
     terms = terms_of_work(work, shown.author.choices, policy)
     label = work.goes_out_as
+    pictures = _attachments(ids, shown, tells_cloaks=terms.tell_cloaked)
     return build_note(
         ids,
         NoteToBuild(
             uri=work.uri,
             url=work.url,
             username=shown.author.actor.username,
-            content=work.content,
+            content=work.content + _all_pictures(len(pictures), work.url),
             warning=work.warning,
             sensitive=work.sensitive,
             language=work.language,
@@ -72,7 +76,7 @@ def note_document(
             in_reply_to=work.in_reply_to_uri,
             to=tuple(to),
             cc=tuple(cc),
-            images=tuple(_attachments(ids, shown, tells_cloaks=terms.tell_cloaked)),
+            images=tuple(pictures),
             mentions=tuple(MentionToBuild(m.uri, m.acct) for m in shown.mentions),
             hashtags=shown.tags,
             likes=work.likes,
@@ -94,6 +98,14 @@ def _may_quote(ids: Identifiers, shown: ShownWork) -> tuple[str, ...]:
         case QuotePolicy.FOLLOWERS:
             return (ids.followers(shown.author.actor.username),)
     return ()
+
+
+def _all_pictures(count: int, url: str) -> str:
+    """For whoever sees only the first of them. All are attached, in their artist's order."""
+    if count <= FEDERATED_IMAGES:
+        return ""
+    address = html.escape(url)
+    return f'<p>All {count} pictures: <a href="{address}">{address.split("://", 1)[-1]}</a></p>'
 
 
 def _may_reply(ids: Identifiers, shown: ShownWork) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from fediart.activitypub.identifiers import Identifiers, host_of, is_web_uri
 from fediart.activitypub.parsers.actor import parse_actor
-from fediart.activitypub.vocabulary import ParsedActor
+from fediart.activitypub.vocabulary import ParsedActor, ParsedEmoji
 from fediart.activitypub.webfinger import split_handle
 from fediart.clock import Clock
 from fediart.domain.actors import Actor
@@ -22,7 +22,7 @@ from fediart.ids import new_id
 from fediart.remote.client import RemoteClient, Signer
 from fediart.remote.fetch import fetch_document, fetch_webfinger
 from fediart.remote.signers import Signers
-from fediart.storage import actors, images, jobs
+from fediart.storage import actors, emojis, files, images, jobs
 from fediart.storage.engine import Storage
 from fediart.text.sanitise import clean_html, clean_name
 
@@ -114,11 +114,14 @@ def actor_values(parsed: ParsedActor, now: int) -> dict[str, Any]:
 
 def _keep(db: Connection, parsed: ParsedActor, now: int) -> Actor:
     actor = actors.save_remote_actor(db, new_id(now), actor_values(parsed, now))
+    if actor.has_moved and parsed.moved_to is None:
+        actors.change_actor(db, actor.id, moved_to=None)  # they took it back
     for purpose, column, url, alt in (
         (Purpose.AVATAR, "avatar_image_id", parsed.icon_url, parsed.icon_alt),
         (Purpose.HEADER, "header_image_id", parsed.image_url, parsed.image_alt),
     ):
         _keep_portrait(db, actor, purpose, column, url, alt, now)
+    keep_emojis(db, actor, parsed.emojis, now)
     found = actors.actor_by_id(db, actor.id)
     assert found is not None  # stored just above
     return found
@@ -149,6 +152,7 @@ def put_remote_image(
     position: int = 0,
     secret: bool = False,
     ask: bool = True,
+    purpose: Purpose = Purpose.REMOTE,
     **more: Any,
 ) -> None:
     """A picture of another server: its row now, its bytes by a job; without `ask` once somebody looks (`studio/use_pictures`)."""
@@ -159,7 +163,7 @@ def put_remote_image(
             "actor_id": actor_id,
             "work_id": work_id,
             "position": position,
-            "purpose": Purpose.REMOTE,
+            "purpose": purpose,
             "state": ImageState.WAITING if ask else ImageState.EVICTED,
             "alt": alt,
             "cloak": False,
@@ -172,6 +176,36 @@ def put_remote_image(
     )
     if ask:
         ask_for_picture(db, image_id, url, now)
+
+
+MAX_EMOJIS_OF_HOST = 5_000
+EMOJI_AGAIN_MS = 24 * 3600 * 1000
+"""So rarely may a host give one of its emoji another picture."""
+
+
+def keep_emojis(db: Connection, actor: Actor, found: Sequence[ParsedEmoji], now: int) -> bool:
+    """Emoji in words of this actor: one means something only in what comes from the actor's host. Their pictures are fetched.
+
+    True when some are, so that the crew `bring_image` must be woken.
+    """
+    if actor.is_local or not found:
+        return False
+    held = emojis.held_emojis(db, actor.host, [emoji.name for emoji in found])
+    room = MAX_EMOJIS_OF_HOST - emojis.count_emojis(db, actor.host) if len(held) < len(found) else 0
+    asked = False
+    for emoji in found:
+        before = held.get(emoji.name)
+        if before is None and room <= 0:
+            continue
+        if before is not None and (before[1] == emoji.url or before[2] > now - EMOJI_AGAIN_MS):
+            continue
+        room -= before is None
+        image_id, asked = new_id(now), True
+        put_remote_image(db, image_id, actor.id, emoji.url, now=now, alt=f":{emoji.name}:", purpose=Purpose.EMOJI)
+        emojis.put_emoji(db, actor.host, emoji.name, image_id, now)
+        if before is not None:
+            files.retire(db, images.drop_images(db, [before[0]])[0], now)
+    return asked
 
 
 def ask_for_picture(db: Connection, image_id: int, url: str, now: int) -> None:
@@ -215,6 +249,6 @@ async def find_handle(seeker: Seeker, text: str) -> Actor:
 
 async def _local(seeker: Seeker, username: str) -> Actor:
     actor = await seeker.storage.read(actors.actor_named, username.lower())
-    if actor is None or actor.kind != "Person":
+    if actor is None or actor.kind != "Person" or actor.gone:
         raise NotFound(f"Nobody here is called {username[:60]}.")
     return actor

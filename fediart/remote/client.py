@@ -89,13 +89,18 @@ class RemoteClient:
         known = self._hosts.of(host_of(url))
         form = Form(known.signature or Form.CAVAGE)
 
-        async def knock(form: Form) -> Answer:
-            signature = await self._sign(signer, form, method, url, content)
+        async def knock(form: Form, signed_url: str = url) -> Answer:
+            signature = await self._sign(signer, form, method, signed_url, content)
             return await self.request(method, url, headers={**(headers or {}), **signature}, content=content, max_bytes=max_bytes)
 
         first = await knock(form)
         if first.status not in KNOCK_AGAIN:
             return first
+        if first.status == 401 and method == "GET" and form == Form.CAVAGE and "?" in url:
+            # Some servers check the address without its query. Asked in that way it is still this address.
+            bare = await knock(form, url.split("?")[0])
+            if bare.status not in KNOCK_AGAIN:
+                return bare
         second = await knock(form.other)
         if second.status >= 400 and second.status not in (404, 410):
             return first  # it is not the form that it minds

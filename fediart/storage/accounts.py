@@ -111,6 +111,13 @@ def put_suspension(db: Connection, account_id: int, at: int | None, reason: str)
         db.execute(delete(grants).where(grants.c.account_id == account_id))
 
 
+def drop_account(db: Connection, account_id: int) -> None:
+    """Nobody can sign in with it any more, nor can any program act for it. Its actor stays."""
+    for table in (sessions, grants):
+        db.execute(delete(table).where(table.c.account_id == account_id))
+    db.execute(delete(accounts).where(accounts.c.id == account_id))
+
+
 def put_reply_policy(db: Connection, account_id: int, policy: str) -> None:
     db.execute(update(accounts).where(accounts.c.id == account_id).values(reply_policy=policy))
 

@@ -17,10 +17,11 @@ from fediart.domain.reservations import reservation_from
 from fediart.domain.works import ShownActor, Visibility, WorkState
 from fediart.storage import host_rules
 from fediart.storage import images as image_rows
+from fediart.storage.emojis import emojis_in, those_in
 from fediart.storage.tables import accounts, actors, follows, works
 
 PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
-_FIELDS, _STANDING = (tuple(Actor.__dataclass_fields__).index(name) for name in ("fields", "standing"))
+_FIELDS, _STANDING, _ALIASES = (tuple(Actor.__dataclass_fields__).index(name) for name in ("fields", "standing", "also_known_as"))
 _BY_IDS = select(*PUBLIC_COLUMNS).where(actors.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -30,6 +31,7 @@ def actor_of(row: Row[Any]) -> Actor:
     written = values[_FIELDS]
     values[_FIELDS] = tuple((name, value) for name, value in json.loads(written)) if written != "[]" else ()
     values[_STANDING] = Standing(values[_STANDING])
+    values[_ALIASES] = tuple(json.loads(values[_ALIASES])) if values[_ALIASES] != "[]" else ()
     return Actor(*values)
 
 
@@ -65,6 +67,20 @@ def actors_by_uri(db: Connection, uris: Iterable[str]) -> dict[str, Actor]:
         return {}
     rows = db.execute(select(*PUBLIC_COLUMNS).where(actors.c.uri.in_(wanted)))
     return {row.uri: actor_of(row) for row in rows}
+
+
+def inboxes_everywhere(db: Connection) -> list[str]:
+    """One inbox of every other server that was ever met: its shared ones, or somebody's where it has none."""
+    hosts: dict[str, set[str]] = {}
+    shared = (
+        select(actors.c.host, actors.c.shared_inbox).where(actors.c.host != "", actors.c.shared_inbox.is_not(None)).distinct()
+    )
+    for host, inbox in db.execute(shared):
+        hosts.setdefault(host, set()).add(inbox)
+    single = select(actors.c.host, func.min(actors.c.inbox)).where(actors.c.host != "").group_by(actors.c.host)
+    for host, inbox in db.execute(single):
+        hosts.setdefault(host, {inbox})
+    return [inbox for host in sorted(hosts) for inbox in sorted(hosts[host])]
 
 
 def signing_key(db: Connection, actor_id: int) -> tuple[str, str] | None:
@@ -128,15 +144,21 @@ def shown_actors(db: Connection, ids: Iterable[int]) -> dict[int, ShownActor]:
     picture_ids = [i for actor in found for i in (actor.avatar_image_id, actor.header_image_id) if i is not None]
     pictures = image_rows.shown_images(db, picture_ids)
     choices = choices_of(db, [actor.id for actor in found if actor.is_local])
+    known = emojis_in(db, [(actor.host, _words(actor)) for actor in found if not actor.is_local])
     return {
         actor.id: ShownActor(
             actor=actor,
             choices=choices.get(actor.id),
             avatar=pictures.get(actor.avatar_image_id or 0),
             header=pictures.get(actor.header_image_id or 0),
+            emojis=those_in(known, actor.host, _words(actor)) if known else (),
         )
         for actor in found
     }
+
+
+def _words(actor: Actor) -> str:
+    return " ".join((actor.name, actor.summary, *(part for pair in actor.fields for part in pair)))
 
 
 def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
@@ -154,7 +176,9 @@ def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
             works.c.visibility.in_([Visibility.PUBLIC, Visibility.UNLISTED]),
         )
     ).one()
-    return replace(shown, followers=followers, following=following, works=count, last_work_id=last)
+    now = actor_by_uri(db, shown.actor.moved_to) if shown.actor.moved_to is not None else None
+    moved = shown_actors(db, [now.id]).get(now.id) if now is not None and not now.gone and not now.is_suspended else None
+    return replace(shown, followers=followers, following=following, works=count, last_work_id=last, moved=moved)
 
 
 def local_counts(db: Connection) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, text, update
 
 from fediart.domain.follows import origin_of
 from fediart.ids import new_id, time_of
@@ -202,6 +202,29 @@ def try_one(db: Connection, host: str, now: int) -> bool:
     oldest = select(func.min(deliveries.c.id)).where(lanes_of_host(host)).scalar_subquery()
     waiting = update(deliveries).where(deliveries.c.id == oldest, deliveries.c.run_at > now, deliveries.c.leased_until <= now)
     return db.execute(waiting.values(run_at=now)).rowcount == 1
+
+
+def drop_unsent(db: Connection, actor_id: int) -> None:
+    """What an actor said and nobody took yet is not said any more."""
+    db.execute(delete(deliveries).where(deliveries.c.activity_id.in_(_said_by(actor_id))))
+
+
+def is_unsent(db: Connection, actor_id: int) -> bool:
+    """Does anything that the actor said still wait for somebody?"""
+    return (
+        db.execute(select(deliveries.c.id).where(deliveries.c.activity_id.in_(_said_by(actor_id))).limit(1)).first() is not None
+    )
+
+
+def forget_said(db: Connection, actor_id: int) -> None:
+    """All that the actor ever said, and how it was taken. Nothing of it may wait."""
+    for table in (delivery_ends, delivery_counts):
+        db.execute(delete(table).where(table.c.activity_id.in_(_said_by(actor_id))))
+    db.execute(delete(activities).where(activities.c.actor_id == actor_id))
+
+
+def _said_by(actor_id: int) -> Select[Any]:
+    return select(activities.c.id).where(activities.c.actor_id == actor_id)
 
 
 def forget_ends(db: Connection, before: int) -> None:

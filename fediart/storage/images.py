@@ -194,12 +194,15 @@ def drop_images(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str
     return list(names - names_used(db, list(names))), keys
 
 
+_CACHED = (Purpose.REMOTE, Purpose.EMOJI)
+
+
 def remote_cache(db: Connection) -> int:
     """Bytes that cached pictures of other servers take."""
     total = db.execute(
         select(func.coalesce(func.sum(renditions.c.bytes), 0))
         .select_from(renditions.join(images, renditions.c.image_id == images.c.id))
-        .where(images.c.purpose == Purpose.REMOTE)
+        .where(images.c.purpose.in_(_CACHED))
     ).scalar_one()
     return int(total)
 
@@ -207,7 +210,7 @@ def remote_cache(db: Connection) -> int:
 def oldest_cached(db: Connection, limit: int) -> list[int]:
     """Ids of cached remote pictures, those longest unused first."""
     held = select(renditions.c.image_id).where(renditions.c.image_id == images.c.id).exists()
-    rows = db.execute(select(images.c.id).where(images.c.purpose == Purpose.REMOTE, held).order_by(images.c.used_at).limit(limit))
+    rows = db.execute(select(images.c.id).where(images.c.purpose.in_(_CACHED), held).order_by(images.c.used_at).limit(limit))
     return list(rows.scalars())
 
 

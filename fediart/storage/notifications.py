@@ -10,6 +10,7 @@ from fediart.domain.listed import Listed, listed
 from fediart.domain.moderation import Place
 from fediart.domain.notifications import NotificationKind, ShownNotification
 from fediart.storage.actors import shown_actors
+from fediart.storage.emojis import emojis_in, those_in
 from fediart.storage.shown import works_shown
 from fediart.storage.tables import accounts, actors, likes, notifications
 from fediart.storage.visible import heard_by_bound
@@ -69,7 +70,9 @@ def notifications_of(
         work.work.id: work
         for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id, place=Place.NOTIFICATIONS)
     }
+    hosts = {id_: shown.actor.host for id_, shown in people.items()}
     faces = _faces(db, [row.work_id for row in rows if row.kind == NotificationKind.LIKE])
+    known = emojis_in(db, [(hosts.get(actor_id, ""), face) for (actor_id, _), face in faces.items()])
     told = [
         ShownNotification(
             row.id,
@@ -77,7 +80,8 @@ def notifications_of(
             people[row.from_actor_id],
             shown.get(row.work_id),
             row.seen,
-            faces.get((row.from_actor_id, row.work_id), "") if row.kind == NotificationKind.LIKE else "",
+            face := faces.get((row.from_actor_id, row.work_id), "") if row.kind == NotificationKind.LIKE else "",
+            those_in(known, hosts[row.from_actor_id], face),
         )
         for row in rows
         if row.from_actor_id in people and (row.work_id is None or row.work_id in shown)

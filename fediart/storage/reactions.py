@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select
+from sqlalchemy import BigInteger, Connection, Row, Table, delete, func, insert, literal, select
 
-from fediart.storage.tables import boosts, likes
+from fediart.domain.emojis import Reaction
+from fediart.storage.emojis import emojis_in, those_in
+from fediart.storage.tables import actors, boosts, likes
+from fediart.storage.visible import not_blocked, not_suspended
 from fediart.storage.works import count_change
 
 TABLES: dict[str, Table] = {"like": likes, "boost": boosts}
@@ -31,6 +34,30 @@ def put_reaction(db: Connection, kind: str, *, id_: int, actor_id: int, work_id:
     )
     count_change(db, work_id, **{_COUNT[kind]: 1})
     return True
+
+
+MAX_FACES = 12
+
+
+def faces_of(db: Connection, work_id: int, viewer: int | None) -> list[Reaction]:
+    """What the likes of a work were said with, the most frequent first. Nothing by whom the viewer blocks, nor by suspended."""
+    heard = [not_suspended(likes.c.actor_id)]
+    if viewer is not None:
+        heard.append(not_blocked(literal(viewer, BigInteger), likes.c.actor_id))
+    query = (
+        select(likes.c.face, actors.c.host, func.count().label("how_many"))
+        .select_from(likes.join(actors, actors.c.id == likes.c.actor_id))
+        .where(likes.c.work_id == work_id, likes.c.face != "", *heard)
+        .group_by(likes.c.face, actors.c.host)
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for face, host, count in db.execute(query.order_by(func.count().desc(), likes.c.face).limit(10 * MAX_FACES)):
+        # A name means something on its own host only; a plain emoji is the same everywhere.
+        key = (face, host if face.startswith(":") else "")
+        counts[key] = counts.get(key, 0) + count
+    most = sorted(counts, key=lambda key: (-counts[key], key))[:MAX_FACES]
+    known = emojis_in(db, [(host, face) for face, host in most])
+    return [Reaction(face, counts[face, host], those_in(known, host, face)) for face, host in most]
 
 
 def drop_reaction(db: Connection, kind: str, actor_id: int, work_id: int) -> Row[Any] | None:

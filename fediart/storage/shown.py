@@ -14,6 +14,7 @@ from fediart.domain.policy import RemoteAction
 from fediart.domain.showing import STRANGER, Looker, Showing, showing_of
 from fediart.domain.works import Mention, ShownWork, Visibility, Work, WorkState
 from fediart.storage.actors import shown_actors
+from fediart.storage.emojis import emojis_in, those_in
 from fediart.storage.filters import filters_of
 from fediart.storage.images import images_of_works
 from fediart.storage.policies import following_softens
@@ -145,6 +146,8 @@ def works_shown(
         for id_ in (held if held_filters else [])
         if found[id_].actor_id != viewer
     }
+    hosts = {work.id: people[work.actor_id].actor.host for work in found.values()}
+    emojis = emojis_in(db, [(hosts[work.id], f"{work.warning} {work.content}") for work in found.values()])
     told = _deliveries(db, [id_ for id_ in held if viewer is not None and found[id_].actor_id == viewer])
     return [
         ShownWork(
@@ -161,6 +164,7 @@ def works_shown(
             deliveries=told.get(work_id),
             showing=showings.get(work_id, Showing.PLAIN),
             filtered=fitting.get(work_id, ()),
+            emojis=those_in(emojis, hosts[work_id], f"{found[work_id].warning} {found[work_id].content}") if emojis else (),
         )
         for entry_id, work_id, booster in lines
         if work_id in found and not any(hit.filter.action == FilterAction.HIDE for hit in fitting.get(work_id, ()))

@@ -79,6 +79,8 @@ actors = Table(
     # Where its followers were sent, once both addresses had said so.
     Column("moved_to", Text),
     Column("moved_at", BigInteger),
+    # A local artist's other addresses (ids of actors, JSON): from there her followers may be sent here.
+    Column("also_known_as", Text, nullable=False, server_default="[]"),
     UniqueConstraint("host", "username"),
 )
 Index("ix_actors_public_key_id", actors.c.public_key_id)
@@ -271,6 +273,16 @@ renditions = Table(
     Column("height", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+)
+
+# Pictures that servers write as `:name:`. One means something only in what comes from its own host.
+emojis = Table(
+    "emojis",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("image_id", BigInteger, ForeignKey("images.id"), nullable=False, index=True),
+    Column("changed_at", BigInteger, nullable=False),
 )
 
 # Cloaked copies in the size of another place, for their artist alone. `cloak_report`: the public copy's when it was asked for.

@@ -390,9 +390,9 @@ def remove_work(db: Connection, work: Work, actor_uri: str, now: int, *, tombsto
     return names, keys
 
 
-def remove_works(db: Connection, ids: Sequence[int]) -> list[str]:
-    """Remove many of other servers, without tombstones. Returns public file names that are unused now."""
-    names, _ = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id.in_(ids))).scalars()))
+def remove_works(db: Connection, ids: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Remove many, without tombstones. Returns (public file names, vault keys) that are unused now."""
+    names, keys = image_rows.drop_images(db, list(db.execute(select(images.c.id).where(images.c.work_id.in_(ids))).scalars()))
     for table in (likes, boosts, timeline, notifications, work_addresses, work_tags, work_mentions):
         db.execute(delete(table).where(table.c.work_id.in_(ids)))
     answered = db.execute(
@@ -404,7 +404,12 @@ def remove_works(db: Connection, ids: Sequence[int]) -> list[str]:
         count_change(db, parent, replies=-answers)
     db.execute(update(works).where(works.c.in_reply_to_id.in_(ids)).values(in_reply_to_id=None))
     db.execute(delete(works).where(works.c.id.in_(ids)))
-    return names
+    return names, keys
+
+
+def ids_of(db: Connection, actor_id: int, limit: int) -> list[int]:
+    """Of works in every state."""
+    return list(db.execute(select(works.c.id).where(works.c.actor_id == actor_id).order_by(works.c.id).limit(limit)).scalars())
 
 
 def put_tombstone(db: Connection, uri: str, actor_uri: str, now: int) -> None:

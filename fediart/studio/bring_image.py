@@ -28,11 +28,14 @@ log = structlog.get_logger("fediart.studio")
 
 _SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
+_OF_OTHERS = (Purpose.REMOTE, Purpose.EMOJI)
+EMOJI_BYTES, EMOJI_PIXELS = 524_288, 1_048_576
+
 
 async def bring_image(instance: Instance, image_id: int) -> None:
     """Fetch and keep. Raises Unreachable when it is worth another try."""
     image = await instance.storage.read(images.image_by_id, image_id)
-    if image is None or image.purpose != Purpose.REMOTE or image.state == ImageState.READY or image.remote_url is None:
+    if image is None or image.purpose not in _OF_OTHERS or image.state == ImageState.READY or image.remote_url is None:
         return
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="fetch-") as folder:
         try:
@@ -68,9 +71,12 @@ async def _fail(instance: Instance, image: Image, message: str) -> None:
 
 async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[Rendition], dict[str, Any]]:
     path = folder / "picture"
-    limits = instance.config.media
-    answer = await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.remote_bytes)
-    header = await asyncio.to_thread(check_header, path, IntakeLimits(limits.remote_bytes, limits.remote_pixels))
+    settings = instance.config.media
+    limits = IntakeLimits(settings.remote_bytes, settings.remote_pixels)
+    if image.purpose == Purpose.EMOJI:
+        limits = IntakeLimits(min(EMOJI_BYTES, limits.bytes), min(EMOJI_PIXELS, limits.pixels))
+    answer = await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.bytes)
+    header = await asyncio.to_thread(check_header, path, limits)
     memory_mb = instance.config.cloak.memory_mb
     request = RenderRequest(
         path,
@@ -80,7 +86,7 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         "standard",
         "texture",
         folder,
-        limits.remote_pixels,
+        limits.pixels,
         memory_mb=memory_mb,
         reads_origin=True,
         trust=instance.data / "trust",
@@ -90,7 +96,8 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
     name = await asyncio.to_thread(instance.files.put, data, _SUFFIXES[header.media_type], secret=image.secret_names)
     sha256 = await asyncio.to_thread(_sha256, data)
     made = [Rendition(image.id, "public", name, header.media_type, header.width, header.height, len(data), sha256)]
-    for item in result.renditions:
+    # An emoji is small as it is.
+    for item in result.renditions if image.purpose == Purpose.REMOTE else ():
         small = await asyncio.to_thread(item.path.read_bytes)
         name = await asyncio.to_thread(instance.files.put, small, "jpg", secret=image.secret_names)
         made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))

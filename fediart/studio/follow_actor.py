@@ -46,6 +46,10 @@ def _follow(db: Connection, instance: Instance, account: Account, target_id: int
         raise Conflict("You block this person. Unblock them first.")
     if target.is_suspended:
         raise NotAllowed("This server's moderators do not let this account be followed from here.")
+    if target.is_local and target.has_moved:
+        raise Conflict("This artist has moved. Follow them at their new address, which stands on their page.")
+    if actor.has_moved:
+        raise NotAllowed("Your account has moved: follow from your new one, or take the move back in your settings.")
     id_ = new_id(now)
     uri = f"{actor.uri}/follows/{id_}"
     if target.is_local:

@@ -25,6 +25,11 @@ from fediart.text.compose import MentionTarget, compose, find_mentions
 
 log = structlog.get_logger("fediart.studio")
 
+MOVED = (
+    "Not published, and nothing is lost: your account has moved, and nobody follows you here any more. To publish here again, "
+    "take the move back under Settings, Moving and leaving."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -203,6 +208,8 @@ def _queue(
     assert author is not None  # an account always has its actor
     if author.is_suspended:
         raise NotAllowed(SUSPENDED)
+    if author.has_moved:
+        raise NotAllowed(MOVED)
     composed = compose(work.source, resolve_mention=people, tag_url=instance.identifiers.tag_url)
     mentions = [Mention(people[acct].uri, people[acct].acct, people[acct].url) for acct in composed.mentions if acct in people]
     to, cc = address(work.visibility, author.followers_uri or "", _answered(db, work, mentions))

@@ -47,7 +47,9 @@ def _remote(works: Iterable[ShownWork], people: Iterable[ShownActor]) -> list[Im
     seen = [*people, *(work.author for work in works), *(work.booster for work in works if work.booster is not None)]
     shown = [item for work in works for item in work.images]
     shown += [item for person in seen for item in (person.avatar, person.header) if item is not None]
-    return [item.image for item in shown if item.image.purpose == Purpose.REMOTE]
+    shown += [emoji.image for person in seen for emoji in person.emojis]
+    shown += [emoji.image for work in works for emoji in work.emojis]
+    return [item.image for item in shown if item.image.purpose in (Purpose.REMOTE, Purpose.EMOJI)]
 
 
 def _use(db: Connection, evicted: Sequence[Image], unmarked: Sequence[int], now: int) -> None:

@@ -20,7 +20,7 @@ def judge_again(db: Connection, policy: AiPolicy, work_id: int) -> list[str]:
     if verdict.action == RemoteAction.REJECT:
         tell_rejected(held.signs, verdict)
         # As if its author had deleted it, but that nothing stands against its coming again: a policy can become milder.
-        return works.remove_works(db, [work_id])
+        return works.remove_works(db, [work_id])[0]
     if verdict != held.verdict:
         verdicts.put_verdicts(db, [(work_id, verdict)])
     return []

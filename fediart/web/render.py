@@ -22,6 +22,7 @@ from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
 from fediart.storage import actors, notifications
+from fediart.web.emojis import escaped, named, with_emojis
 from fediart.web.reservation import head_of
 from fediart.web.security import cookie_name, form_token, session_token, signed_in
 
@@ -69,6 +70,9 @@ def _environment() -> Environment:
     environment.filters |= {
         "moment": _moment,
         "iso": to_iso,
+        "named": named,
+        "with_emojis": with_emojis,
+        "escaped": escaped,
         "in_words": in_words,
         "sanitised": Markup,
         "json_ld": json_ld,

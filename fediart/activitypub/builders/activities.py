@@ -52,6 +52,29 @@ def build_delete(work_uri: str, actor_uri: str, to: Sequence[str], cc: Sequence[
     }
 
 
+def build_move(uri: str, actor_uri: str, target_uri: str, followers_uri: str) -> dict[str, Any]:
+    return {
+        "@context": AS,
+        "id": uri,
+        "type": "Move",
+        "actor": actor_uri,
+        "object": actor_uri,
+        "target": target_uri,
+        "to": [followers_uri],
+    }
+
+
+def build_delete_actor(actor_uri: str) -> dict[str, Any]:
+    return {
+        "@context": AS,
+        "id": f"{actor_uri}#delete",
+        "type": "Delete",
+        "actor": actor_uri,
+        "object": actor_uri,
+        "to": [AS_PUBLIC],
+    }
+
+
 def build_follow(uri: str, actor_uri: str, target_uri: str) -> dict[str, Any]:
     return {"@context": AS, "id": uri, "type": "Follow", "actor": actor_uri, "object": target_uri}
 

@@ -37,6 +37,8 @@ class ActorToBuild:
     icon: tuple[str, str, str] | None
     image: tuple[str, str, str] | None
     rights: RightsToBuild | None = None
+    also_known_as: tuple[str, ...] = ()
+    moved_to: str | None = None
 
 
 def _key(uri: str, pem: str) -> dict[str, str]:
@@ -72,7 +74,7 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         # The day only: to the millisecond it would say when somebody sat at the machine.
         "published": to_iso(actor.published_ms - actor.published_ms % _DAY),
         "publicKey": _key(uri, actor.public_key_pem),
-        "alsoKnownAs": [],
+        "alsoKnownAs": list(actor.also_known_as),
         "attachment": [{"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields],
         "tag": [],
         "generator": {"type": "Application", "id": ids.instance_actor_uri, "implements": list(IMPLEMENTS)},
@@ -80,6 +82,8 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
     if actor.rights is not None:
         said = rights_fields(actor.rights)
         document |= {name: said[name] for name in ABOUT_AN_ARTIST if name in said}
+    if actor.moved_to is not None:
+        document["movedTo"] = actor.moved_to
     if actor.icon:
         document["icon"] = _picture(actor.icon)
     if actor.image:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
+from fediart.activitypub.parsers.emojis import parse_emojis
 from fediart.activitypub.vocabulary import ParsedActor
 from fediart.errors import ParseError
 
@@ -57,6 +58,7 @@ def parse_actor(document: dict[str, Any]) -> ParsedActor:
         published_ms=fields.moment(document.get("published")),
         also_known_as=fields.addresses(document.get("alsoKnownAs")),
         moved_to=fields.uri(document.get("movedTo")),
+        emojis=parse_emojis(document.get("tag")),
     )
 
 

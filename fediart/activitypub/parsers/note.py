@@ -8,6 +8,7 @@ from typing import Any
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields, particulars
 from fediart.activitypub.parsers.actor import KINDS as ACTORS
+from fediart.activitypub.parsers.emojis import parse_emojis
 from fediart.activitypub.parsers.interaction import read_policies
 from fediart.activitypub.parsers.self_label import content_usage, robots_tag, self_label, tdm_reservation
 from fediart.activitypub.vocabulary import ParsedAttachment, ParsedMention, ParsedNote
@@ -71,7 +72,8 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
         links=particulars.links(document, frozenset(picture.url for picture in attachments)),
         options=particulars.poll_options(document),
         facts=particulars.event_facts(document) if kind == "Event" else (),
-        policies=read_policies(document, author, frozenset(mention.href for mention in mentions)),
+        policies=read_policies(document, author, frozenset(mention.href for mention in mentions if mention.href)),
+        emojis=parse_emojis(document.get("tag")),
     )
 
 
@@ -170,8 +172,8 @@ def _focal(value: Any) -> tuple[float, float] | None:
 def _mention(tag: Any) -> ParsedMention | None:
     if not isinstance(tag, dict) or fields.kind(tag.get("type")) != "Mention":
         return None
-    href = fields.uri(tag.get("href"))
-    return ParsedMention(href, fields.text(tag.get("name"), 512)) if href is not None else None
+    href, name = fields.uri(tag.get("href")), fields.text(tag.get("name"), 512)
+    return ParsedMention(href, name) if href is not None or name else None
 
 
 def _hashtag(tag: Any) -> str | None:

@@ -32,7 +32,7 @@ def _keep(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now
         return left("it concerns nobody here")
     if keep_note(db, instance.policy, sender, read, now) is None:
         return left("it is here already, or not to be kept")
-    return Done(wake=("bring_image",)) if note.attachments else NOTHING
+    return Done(wake=("bring_image",)) if note.attachments or note.emojis else NOTHING
 
 
 async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:

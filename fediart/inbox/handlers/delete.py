@@ -11,9 +11,7 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import Instance
-from fediart.storage import actors, follows, quotes, works
-
-BATCH = 40
+from fediart.storage import departures, quotes, works
 
 
 def handle_delete(
@@ -27,14 +25,16 @@ def handle_delete(
 
 
 async def _remove_actor(instance: Instance, sender: Actor) -> Done:
-    """Part of an account's works at a time, so that others can write in between."""
+    """All that is theirs: works, likes, boosts, follows, pictures, what others were told of them."""
     instance.signers.forget(sender.uri)
+    await instance.storage.write(departures.mark_gone, sender.id)
     names: list[str] = []
-    while True:
-        found, unused = await instance.storage.write(_remove_some, sender, instance.clock())
-        names += unused
-        if not found:
-            return Done(discard=tuple(names))
+    is_last = False
+    while not is_last:
+        part = await instance.storage.write(departures.remove_part, sender.id)
+        names += part.names
+        is_last = part.is_last
+    return Done(discard=tuple(names))
 
 
 def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
@@ -46,14 +46,3 @@ def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
     if work.actor_id != sender.id:
         return []
     return works.remove_work(db, work, sender.uri, now)[0]
-
-
-def _remove_some(db: Connection, sender: Actor, now: int) -> tuple[int, list[str]]:
-    """(how many works were removed, names of files that are unused now)."""
-    actors.change_actor(db, sender.id, gone=True)
-    follows.drop_follows_of(db, sender.id)
-    names: list[str] = []
-    found = works.works_of(db, sender.id, sender.id, limit=BATCH)
-    for shown in found:
-        names += works.remove_work(db, shown.work, sender.uri, now)[0]
-    return len(found), names

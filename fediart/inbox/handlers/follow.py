@@ -26,7 +26,7 @@ def handle_follow(db: Connection, instance: Instance, sender: Actor, activity: P
     if target.is_suspended:
         return left("nobody here has this address")
     follow = build_follow(activity.uri, sender.uri, target.uri)
-    if blocks.are_apart(db, sender.id, target.id):
+    if target.has_moved or blocks.are_apart(db, sender.id, target.id):
         # Said in any case: a server that hears nothing shows its user a request that waits for ever.
         answer_follow(db, instance.identifiers, target, sender, follow, now, accept=False)
         return Done(wake=(DELIVERY,))

@@ -22,7 +22,7 @@ from fediart.domain.works import Mention, Work, WorkState
 from fediart.errors import ParseError
 from fediart.ids import new_id
 from fediart.instance import Instance
-from fediart.remote.bring_home import put_remote_image
+from fediart.remote.bring_home import keep_emojis, put_remote_image
 from fediart.remote.fetch import fetch_document
 from fediart.storage import actors, blocks, follows, images, notifications, verdicts, works
 from fediart.text.sanitise import clean_html, clean_name, plain_text
@@ -183,15 +183,17 @@ def keep_note(
         **verdicts.verdict_values(verdict),
         **read.words,
     )
-    works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=read.mentions)
+    mentions = [*read.mentions, *_said_by_name(db, note)]
+    works.insert_whole(db, work, to=note.to, cc=note.cc, tags=read.hashtags, mentions=mentions)
     _keep_pictures(db, work, author, list(enumerate(read.pictures)), now, ask_for=pictures)
+    keep_emojis(db, author, note.emojis, now)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
     works.adopt_replies(db, note.uri, work_id)
     place_work(db, work, author)
     if is_news:
         but = answered.actor_id if answered is not None and parent is None else None
-        _notify(db, policy, work, note, verdict, now, but=but)
+        _notify(db, policy, work, note, mentions, verdict, now, but=but)
     return work
 
 
@@ -214,10 +216,27 @@ def _words(note: ParsedNote) -> dict[str, Any]:
 def _mentions(note: ParsedNote) -> list[Mention]:
     found = []
     for mention in note.mentions:
+        if mention.href is None:
+            continue
         name = clean_name(mention.name).removeprefix("@")
         acct = name if "@" in name else f"{name}@{host_of(mention.href)}"
         found.append(Mention(mention.href, acct, mention.href))
     return found
+
+
+def _said_by_name(db: Connection, note: ParsedNote) -> list[Mention]:
+    """Mentions without an address mean whoever of this name the note is addressed to."""
+    names = {
+        clean_name(mention.name).removeprefix("@").split("@")[0].lower() for mention in note.mentions if mention.href is None
+    }
+    if not names:
+        return []
+    addressed = actors.actors_by_uri(db, [*note.to, *note.cc]).values()
+    return [
+        Mention(actor.uri, f"{actor.username}@{actor.host or host_of(actor.uri)}", actor.url)
+        for actor in addressed
+        if actor.username.lower() in names
+    ]
 
 
 def _keep_pictures(
@@ -251,13 +270,21 @@ def _keep_pictures(
 
 
 def _notify(
-    db: Connection, policy: AiPolicy, work: Work, note: ParsedNote, verdict: PostVerdict, now: int, *, but: int | None
+    db: Connection,
+    policy: AiPolicy,
+    work: Work,
+    note: ParsedNote,
+    mentions: Sequence[Mention],
+    verdict: PostVerdict,
+    now: int,
+    *,
+    but: int | None,
 ) -> None:
     """Those here who are mentioned by name hear of it, if it is shown to them in a list; `but`: save this one."""
     hearing = None
     if verdict.action == RemoteAction.FILTER:
         hearing = follows.local_followers(db, work.actor_id) if policy.remote.followed_override else []
-    for actor in actors.actors_by_uri(db, [mention.href for mention in note.mentions]).values():
+    for actor in actors.actors_by_uri(db, [mention.uri for mention in mentions]).values():
         if not actor.is_local or actor.id == but or actor.uri not in (*note.to, *note.cc):
             continue
         if hearing is None or actor.id in hearing:
@@ -278,7 +305,10 @@ def change_note(db: Connection, policy: AiPolicy, work: Work, author: Actor, rea
     """
     works.change_work(db, work.id, edited_at=min(read.note.updated_ms or now, now), **read.words)
     to, cc = works.addresses_of(db, work.id)
-    works.put_surroundings(db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=read.mentions)
+    works.put_surroundings(
+        db, work.id, to=to, cc=cc, tags=read.hashtags, mentions=[*read.mentions, *_said_by_name(db, read.note)]
+    )
+    keep_emojis(db, author, read.note.emojis, now)
     unused = _change_pictures(db, work, author, read, now)
     return unused + judge_again(db, policy, work.id)
 

@@ -41,7 +41,7 @@ from fediart.web.reservation import reserve_works
 
 PAGE = 20
 NOT_HERE = "There is nothing here."
-DELETED = "This account was deleted."
+LEFT = "This account was deleted."
 
 
 def activity_response(document: dict[str, Any], *, cache: str = "public, max-age=60") -> Response:
@@ -73,10 +73,12 @@ async def artist(request: Request) -> Actor:
     if key_id is not None and instance.host_rules.blocks(host_of(key_id)):
         raise NotAllowed("This server does not speak with yours.")
     actor = await instance.storage.read(actors.actor_named, request.path_params["username"])
-    if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"] or actor.is_suspended:
+    if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"]:
         raise NotFound(NOT_HERE)
     if actor.gone:
-        raise Gone(DELETED)
+        raise Gone(LEFT)
+    if actor.is_suspended:
+        raise NotFound(NOT_HERE)
     if key_id is not None and await instance.storage.read(blocks.key_is_blocked, actor.id, key_id):
         raise NotFound(NOT_HERE)
     return actor
@@ -109,8 +111,8 @@ async def webfinger(request: Request) -> Response:
     actor = await instance.storage.read(actors.actor_named, username) if username else None
     if username == ids.instance_username:
         document = build_jrd(ids, ids.instance_username, ids.instance_actor_uri, ids.about_url, is_person=False)
-    elif actor is not None and actor.kind == "Person" and actor.gone:
-        raise Gone(DELETED)
+    elif actor is not None and actor.gone:
+        raise Gone(LEFT)
     elif actor is not None and actor.kind == "Person" and not actor.is_suspended:
         shown = (await instance.storage.read(actors.shown_actors, [actor.id]))[actor.id].avatar
         avatar = (media_url(ids, shown.public.name), shown.public.media_type) if shown is not None and shown.public else None
@@ -163,8 +165,22 @@ async def instance_outbox(request: Request) -> Response:
     return activity_response(build_collection(_instance(request).identifiers.instance_outbox, 0, items=[]))
 
 
+async def _last_document(request: Request) -> Response:
+    """Of who is gone: her key alone, until everybody was told that she is, so that they can see who says so. Raises Gone."""
+    instance = _instance(request)
+    found = await instance.storage.read(actors.actor_named, request.path_params["username"])
+    is_told = found is None or await instance.storage.read(actors.signing_key, found.id) is None
+    shown = await instance.storage.read(actors.shown_actor, found.id) if found is not None and not is_told else None
+    if shown is None or not wants_activity(request):
+        raise Gone(LEFT)
+    return activity_response(actor_document(instance.identifiers, shown, instance.policy), cache="no-store")
+
+
 async def actor(request: Request) -> Response:
-    found = await artist(request)
+    try:
+        found = await artist(request)
+    except Gone:
+        return await _last_document(request)
     if not wants_activity(request):
         return RedirectResponse(found.url, 301, headers={"vary": "Accept"})
     instance = _instance(request)

@@ -8,6 +8,7 @@ from typing import Any
 from fediart.activitypub.identifiers import Identifiers
 from fediart.clock import to_iso
 from fediart.domain.cloaks import left_in_words
+from fediart.domain.emojis import ShownEmoji
 from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.moderation import Filter, FilterHit, Report, Standing
@@ -64,10 +65,26 @@ def account(ids: Identifiers, shown: ShownActor) -> dict[str, Any]:
         "followers_count": shown.followers,
         "following_count": shown.following,
         "fields": [{"name": name, "value": value, "verified_at": None} for name, value in actor.fields],
-        "emojis": [],
+        "emojis": emojis(ids, shown.emojis),
+        **({"moved": account(ids, shown.moved)} if shown.moved is not None else {}),
         **({"limited": True} if actor.standing == Standing.LIMITED else {}),
         **({"suspended": True} if actor.is_suspended else {}),
     }
+
+
+def emojis(ids: Identifiers, held: Sequence[ShownEmoji]) -> list[dict[str, Any]]:
+    """Those that are here; a client shows the others by their names. https://docs.joinmastodon.org/entities/CustomEmoji/"""
+    return [
+        {
+            "shortcode": emoji.name,
+            "url": media_url(ids, emoji.file.name),
+            "static_url": media_url(ids, emoji.file.name),
+            "visible_in_picker": False,
+            "category": None,
+        }
+        for emoji in held
+        if emoji.file is not None
+    ]
 
 
 def own_account(ids: Identifiers, shown: ShownActor, requests: int) -> dict[str, Any]:
@@ -210,7 +227,7 @@ def _status(ids: Identifiers, shown: ShownWork) -> dict[str, Any]:
         "media_attachments": [attachment(ids, image) for image in shown.images],
         "mentions": [_mention(ids, item) for item in shown.mentions],
         "tags": [{"name": tag, "url": ids.tag_url(tag)} for tag in shown.tags],
-        "emojis": [],
+        "emojis": emojis(ids, shown.emojis),
         "reblogs_count": work.boosts,
         "favourites_count": work.likes,
         "replies_count": work.replies,
@@ -307,4 +324,5 @@ def notification(ids: Identifiers, shown: ShownNotification) -> dict[str, Any]:
         "status": status(ids, shown.work) if shown.work else None,
         # Of no standard: what a like was said with, in the word that Pleroma's clients know.
         **({"emoji": shown.face} if shown.face else {}),
+        **({"emoji_url": known[0]["url"]} if (known := emojis(ids, shown.emojis)) else {}),
     }

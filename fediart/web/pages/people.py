@@ -10,7 +10,7 @@ from starlette.responses import Response
 from fediart.clock import to_iso
 from fediart.domain.actors import Actor
 from fediart.domain.works import Work
-from fediart.errors import FediartError, NotFound
+from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.inbox.resolve import resolve
 from fediart.storage import actors, follows, works
@@ -36,6 +36,8 @@ async def _named(request: Request) -> Actor:
     instance = instance_of(request)
     host = "" if host.lower() in instance.identifiers.hosts else host.lower()
     actor = await instance.storage.read(actors.actor_named, name, host)
+    if actor is not None and actor.is_local and actor.gone:
+        raise Gone(documents.LEFT)
     if actor is None or actor.gone or (actor.is_local and actor.kind != "Person"):
         raise NotFound("Nobody here has this name.")
     account = await signed_in(request)

@@ -9,9 +9,10 @@ from fediart.domain.declarations import LABELS
 from fediart.domain.licences import Licence
 from fediart.domain.policy import AiPolicy, LocalAction, Preset, RemoteAction
 from fediart.domain.terms import terms_of_artist
-from fediart.errors import NotFound
+from fediart.errors import Gone, NotFound
 from fediart.storage import actors
 from fediart.storage.blocks import hides_from
+from fediart.web.activitypub.documents import LEFT
 from fediart.web.pages.forms import instance_of
 from fediart.web.render import render
 from fediart.web.reservation import reserve_works
@@ -96,7 +97,9 @@ async def rights(request: Request) -> Response:
     instance = instance_of(request)
     name = request.path_params["name"]
     actor = await instance.storage.read(actors.actor_named, name)
-    if actor is None or actor.kind != "Person" or actor.gone:
+    if actor is not None and actor.gone:
+        raise Gone(LEFT)
+    if actor is None or actor.kind != "Person":
         raise NotFound("Nobody here has this name.")
     account = await signed_in(request)
     if await instance.storage.read(hides_from, actor, account.actor_id if account is not None else None):

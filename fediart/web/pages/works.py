@@ -17,7 +17,7 @@ from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.rights import copyright_notice
-from fediart.storage import actors, deliveries, reviews, timelines
+from fediart.storage import actors, deliveries, reactions, reviews, timelines
 from fediart.storage import shown as shown_rows
 from fediart.storage import works as rows
 from fediart.storage.deliveries import Outcome
@@ -84,6 +84,9 @@ async def work(request: Request) -> Response:
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id if account else None)
     if seen is None or not seen.author.actor.is_local or seen.author.actor.username != name:
         ids = instance.identifiers
+        artist = await instance.storage.read(actors.actor_named, name)
+        if artist is not None and artist.gone:
+            raise Gone(documents.LEFT)
         if await instance.storage.read(rows.has_tombstone, ids.work_uri(name, work_id), ids.actor_uri(name)):
             raise Gone("This work was deleted by its artist.")
         raise NotFound("There is nothing here, or it is not for everyone.")
@@ -131,6 +134,7 @@ async def _work_page(request: Request, seen: ShownWork, account: Account | None,
         above=above,
         below=below,
         is_mine=is_mine,
+        faces=await instance_of(request).storage.read(reactions.faces_of, seen.work.id, viewer),
         held=await _held(instance_of(request), seen) if is_mine else None,
         may_answer=viewer is not None and await instance_of(request).storage.read(rows.may_answer, seen.work, viewer),
         is_coming=is_coming,
