@@ -25,8 +25,8 @@ from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.signatures.verify import SignatureToCheck, Verified, check_signature, read_signature
 from fediart.clock import system_clock
 from fediart.errors import AddressRefused, BadAnswer, RefusedByRemote, RemoteError, RemoteGone, Unreachable
-from fediart.remote.client import RemoteClient, open_client
-from fediart.remote.download import download_picture
+from fediart.remote.client import TOTAL_SECONDS, RemoteClient, open_client
+from fediart.remote.download import PICTURE_SECONDS, download_file, download_picture
 from fediart.remote.fetch import fetch_document, fetch_webfinger, follow, next_url
 from fediart.remote.guard import Guard, check_url
 from tests.far_server import AP, FORBIDDEN, Canary, FarServer, a_canary, a_far_server, artist_uri, key_pair, settled
@@ -534,6 +534,29 @@ async def test_a_server_that_drips_is_left_after_the_total_time(drip: str) -> No
             await client.request("GET", url, total_seconds=0.4)
         async with asyncio.timeout(20):
             await gone.wait()  # and it is hung up on: a dripping peer keeps no connection of ours
+
+
+@pytest.mark.anyio
+@pytest.mark.row(25)
+async def test_redirects_and_what_they_lead_to_have_one_time_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each answer comes well within the time; all of them together do not."""
+    async with a_far_server() as far, a_client("127.0.0.1/32") as client:
+        for number in range(3):
+            far.redirect(f"/{number}", f"/{number + 1}")
+        far.serve("/3", {"id": f"{far.url}/3"})
+        far.serve("/id", {"id": f"{far.url}/3"})
+        far.hold_s = 0.3
+        monkeypatch.setattr("fediart.remote.fetch.TOTAL_SECONDS", 0.8)
+        with pytest.raises(Unreachable):
+            await follow(client, f"{far.url}/0", {}, None, max_bytes=1_000)
+        with pytest.raises(Unreachable):
+            await fetch_document(client, f"{far.url}/1", signer)
+        with pytest.raises(Unreachable):
+            await download_file(client, f"{far.url}/0", tmp_path / "x", max_bytes=1_000, total_seconds=0.8)
+        far.hold_s = 0
+        assert (await fetch_document(client, f"{far.url}/id", signer))["id"] == f"{far.url}/3"
+        assert far.times_asked("/3") == 1, "nobody who had given up came so far"
+        assert (TOTAL_SECONDS, PICTURE_SECONDS) == (10, 60)
 
 
 @pytest.mark.anyio

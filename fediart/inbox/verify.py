@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import structlog
 
-from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.signatures.verify import Refused, Verified, check_signature, read_signature
 from fediart.domain.actors import Actor
 from fediart.errors import FediartError, ParseError
 from fediart.instance import Instance
-from fediart.remote.bring_home import fetch_actor, keep_actor
+from fediart.remote.bring_home import fetch_actor, keep_actor, meet
 from fediart.remote.fetch import fetch_document
 from fediart.storage import actors
 
@@ -72,6 +72,7 @@ async def _fresh_owner(instance: Instance, key_id: str) -> Actor | None:
 
 async def _ask(instance: Instance, key_id: str) -> Actor | None:
     try:
+        await meet(instance.seeker, host_of(key_id))
         parsed = await fetch_actor(instance.seeker, await _owner_uri(instance, key_id))
     except FediartError as problem:
         log.info("key.not_fetched", key=key_id[:200], reason=problem.message, detail=problem.detail)
