@@ -6,7 +6,7 @@ Verified before anything is answered: a sender that hears 202 forgets the activi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -26,9 +26,18 @@ ASK_AGAIN_MS = 600_000
 
 
 async def signer_of(
-    instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    instance: Instance,
+    *,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    may_fetch: Callable[[str], bool] = lambda _: True,
 ) -> Actor | Refused | None:
-    """The actor who signed, or why the signature is refused; None when its key cannot be had."""
+    """The actor who signed, or why the signature is refused; None when its key cannot be had.
+
+    `may_fetch`: asked with the id of a key before its server is.
+    """
     scheme = instance.config.base_url.split(":")[0]
     hosts = frozenset({instance.config.host})
     read = read_signature(method, target, headers, body, instance.clock(), hosts, scheme)
@@ -41,7 +50,7 @@ async def signer_of(
             instance.signers.put(known)
     if known is not None and not known.is_local and isinstance(check_signature(read, known.public_key_pem), Verified):
         return known
-    fresh = await _fresh_owner(instance, read.key_id)
+    fresh = await _fresh_owner(instance, read.key_id) if may_fetch(read.key_id) else None
     if fresh is None:
         # Others may have fetched it while this one looked into the database.
         fresh = instance.signers.get(read.key_id)

@@ -35,6 +35,7 @@ from fediart.storage.visible import (
     in_public_lists_bound,
     listed_for,
     listed_for_bound,
+    published_to,
     visible_to,
     visible_to_bound,
 )
@@ -62,6 +63,12 @@ def work_by_uri(db: Connection, uri: str) -> Work | None:
 
 def may_see(db: Connection, work_id: int, viewer: int | None) -> bool:
     return db.execute(select(works.c.id).where(works.c.id == work_id, visible_to(viewer))).first() is not None
+
+
+def is_for_host(db: Connection, work_id: int, actor_id: int, host: str) -> bool:
+    """Was this work of a local artist, one that is not for everybody, published to somebody on this other server?"""
+    query = select(works.c.id).where(works.c.id == work_id, works.c.actor_id == actor_id, published_to(host))
+    return db.execute(query).first() is not None
 
 
 def _cut(
