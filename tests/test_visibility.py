@@ -16,9 +16,12 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select
 
+from fediart.activitypub.vocabulary import AP_TYPE, AS_PUBLIC
+from fediart.domain.images import is_secret_name
 from fediart.domain.origin import Level
 from fediart.domain.works import Visibility, WorkState
 from fediart.ids import new_id
+from fediart.instance import Instance
 from fediart.jobs.runner import running_jobs
 from fediart.media.sample import draw_sample
 from fediart.storage import images, tables
@@ -29,8 +32,10 @@ from fediart.studio.follow_actor import follow
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.withdraw_work import withdraw_work
 from tests.addresses import filled, page_paths, parameters, route_table
+from tests.far_server import artist_uri, settled
 from tests.judged import a_file, work_of
 from tests.people import People, Person, people_of
+from tests.scene import a_scene as a_far_scene
 from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
@@ -362,3 +367,76 @@ async def test_a_document_of_a_deleted_private_work_tells_no_stranger_that_there
         for kind, expected in (("deleted", True), ("deleted_followers", False)):
             uri = ids.work_uri("mira", scene.works[kind])
             assert await scene.people.instance.storage.read(rows.has_tombstone, uri) is expected
+
+
+# ------------------------------------------------------------------------------------------- fewer people, afterwards
+
+
+@pytest.mark.anyio
+@pytest.mark.row(44)
+async def test_a_work_that_is_for_fewer_people_loses_its_addresses_and_is_deleted_elsewhere(
+    prepared: Path, tmp_path: Path
+) -> None:
+    async with a_far_scene(prepared, tmp_path) as scene, people_of(scene.world.instance) as people:
+        world, instance = scene.world, scene.world.instance
+        mira, friend, stranger = await people.person("mira"), await people.person("friend"), await people.person("someone")
+        await follow(instance, friend.account, mira.account.actor_id)
+        await scene.heard(scene.ana, scene.ana.activity("Follow", artist_uri(world)))
+        media = await world.upload(draw_sample(96, 64))
+        work = await scene.post(f"an evening @{scene.eve.acct} #oil", media_ids=[media["id"]])  # type: ignore[arg-type]
+        id_, page, edit = int(work["id"]), f"/@mira/{work['id']}", f"/works/{work['id']}/edit"
+        await until(lambda: scene.far.received("Create"))
+        await stranger.api.post(f"/api/v1/statuses/{id_}/reblog")
+        old = await _names(instance, id_)
+        assert not any(is_secret_name(name) for name in old)
+        # Unlisted: nothing but lists and addresses change.
+        said = {"text": f"an evening @{scene.eve.acct} #oil", "visibility": "unlisted"}
+        assert (await mira.browser.send(edit, said, page=edit)).status_code == 303
+        await until(lambda: scene.far.received("Update"))
+        assert AS_PUBLIC in scene.far.received("Update")[-1]["object"]["cc"]
+        assert await _names(instance, id_) == old
+        assert str(id_) not in (await world.stranger.get("/api/v1/timelines/public")).text
+        # For followers: other servers lose it, and so do all addresses.
+        shown = (await mira.browser.get(edit)).text
+        assert "no lock" in shown
+        assert 'value="public"' not in shown
+        updates = len(scene.far.received("Update"))
+        words = "only for friends"
+        assert (await mira.browser.send(edit, {"text": words, "visibility": "followers"}, page=edit)).status_code == 303
+        assert await settled(world) == []
+        for server in (scene.far, scene.other):
+            (deleted,) = server.received("Delete")
+            assert (deleted["object"]["id"], AS_PUBLIC in deleted["cc"]) == (work["uri"], True)
+        assert [said for said in scene.far.received("Update")[updates:] if AS_PUBLIC in str(said)] == []
+        new = await _names(instance, id_)
+        assert all(is_secret_name(name) for name in new)
+        assert len(new) == len(old)
+        for name in old:
+            gone = await world.stranger.get(f"/media/{name}")
+            assert (gone.status_code, instance.files.path(name).exists()) == (410, False)
+        for name in new:
+            answer = await world.stranger.get(f"/media/{name}")
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-store")
+        nothing = new_id(instance.clock())
+        for client, sees in ((world.stranger, False), (stranger.browser.http, False), (friend.browser.http, True)):
+            answer = await client.get(page)
+            assert answer.status_code == (200 if sees else 404)
+            assert (words in answer.text) == sees
+            if not sees:
+                assert _plain(answer, id_) == _plain(await client.get(f"/@mira/{nothing}"), nothing)
+        for path in ("/@mira", "/@mira/feed.atom", "/tags/oil", "/users/mira/outbox?page=true"):
+            assert (
+                str(id_) not in (await world.stranger.get(path, headers={"accept": AP_TYPE if "users" in path else "*/*"})).text
+            )
+        assert str(id_) not in (await stranger.api.get("/api/v1/timelines/home")).text
+        assert (await mira.browser.get(page)).text.count(words) >= 1
+        # Wider again: no.
+        refused = await mira.browser.send(edit, {"text": words, "visibility": "public"}, page=edit)
+        assert refused.status_code == 422
+        assert "not to more" in refused.text
+        assert await _names(instance, id_) == new
+
+
+async def _names(instance: Instance, work_id: int) -> set[str]:
+    (shown,) = (await instance.storage.read(images.images_of_works, [work_id]))[work_id]
+    return {rendition.name for rendition in shown.renditions}

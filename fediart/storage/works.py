@@ -325,6 +325,12 @@ def put_surroundings(
     _insert_surroundings(db, work_id, to=to, cc=cc, tags=tags, mentions=mentions)
 
 
+def put_addresses(db: Connection, work_id: int, *, to: Iterable[str], cc: Iterable[str]) -> None:
+    """Replace a work's addresses."""
+    db.execute(delete(work_addresses).where(work_addresses.c.work_id == work_id))
+    _insert_surroundings(db, work_id, to=to, cc=cc, tags=(), mentions=())
+
+
 def _insert_surroundings(
     db: Connection,
     work_id: int,
