@@ -66,6 +66,7 @@ def documents(scene: Scene, work_id: str) -> list[str]:
     return [path for path in found if not path.endswith(("/feed.atom", "/rights", "/inbox"))]
 
 
+@pytest.mark.row(40)
 async def test_without_a_signature_nobody_gets_a_document_and_keys_and_pages_stay(strict: Scene) -> None:
     work = await strict.post("an evening")
     open_to_all = ("/users/mira", "/@mira")
@@ -120,6 +121,7 @@ async def test_a_signature_that_is_not_right_is_none(strict: Scene) -> None:
 
 
 @pytest.mark.parametrize("mode", [True, False], ids=["strict", "open"])
+@pytest.mark.row(13)
 async def test_blocked_hosts_and_actors_are_refused_in_both_modes(mode: bool, prepared: Path, tmp_path: Path) -> None:
     async with a_scene(prepared, tmp_path, **{"federation.authorized_fetch": mode}) as scene:
         work = await scene.post("an evening")
@@ -144,6 +146,7 @@ async def test_blocked_hosts_and_actors_are_refused_in_both_modes(mode: bool, pr
             assert [answer.status_code for answer in answers] == [404, 404, 404]
 
 
+@pytest.mark.row(40)
 async def test_what_is_for_followers_is_given_to_their_servers_and_to_nobody_else(scene: Scene) -> None:
     """A server asks as itself: its own actor signs, which follows nobody."""
     far_itself, other_itself = scene.far.actor("instance.actor"), scene.other.actor("instance.actor")
@@ -180,6 +183,7 @@ async def test_what_is_for_followers_is_given_to_their_servers_and_to_nobody_els
     assert (await fetched(scene, named["uri"], other_itself)).status_code == 404
 
 
+@pytest.mark.row(27)
 async def test_for_documents_few_keys_of_one_host_are_fetched(scene: Scene) -> None:
     uri = f"{artist_uri(scene.world)}/statuses/1"
     for number in range(KEYS_OF_A_HOST + 5):
