@@ -60,6 +60,7 @@ class CloakSettings(msgspec.Struct, frozen=True, kw_only=True):
 class FederationSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_networks: list[str] = msgspec.field(default_factory=list)
     allow_http: bool = False
+    authorized_fetch: bool = False
 
     @property
     def networks(self) -> tuple[Network, ...]:

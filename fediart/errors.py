@@ -6,6 +6,7 @@ FediartError
 │   ├── BadPicture      422  a file is not a picture that we take
 │   └── TooLarge        413  more than we read of anything of that kind
 ├── SignInNeeded        401
+├── SignatureNeeded     401  a document is for servers that sign their requests
 ├── NotAllowed          403
 ├── NotFound            404  also what a stranger hears of a thing that is not for them
 ├── Gone                410
@@ -59,6 +60,10 @@ class TooLarge(BadInput):
 
 
 class SignInNeeded(FediartError):
+    status = 401
+
+
+class SignatureNeeded(FediartError):
     status = 401
 
 

@@ -43,6 +43,7 @@ from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.remote.hosts import Hosts, OnePerHost
+from fediart.remote.newcomers import Newcomers
 from fediart.remote.signers import Signers
 from fediart.storage import actors, copies, host_rules, images, leases, policies, redos, settings
 from fediart.storage import hosts as host_rows
@@ -116,6 +117,7 @@ class Instance:
     hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
     """Each hash of a password takes 19 MiB and some 30 ms of a processor."""
     signers: Signers = field(default_factory=Signers)
+    newcomers: Newcomers = field(default_factory=Newcomers)
     looking: OnePerHost = field(default_factory=OnePerHost)
     """Older works and talk are asked of a host by one at a time, with a pause after each request."""
     pause_s: float = 0.5
@@ -172,7 +174,16 @@ class Instance:
     @property
     def seeker(self) -> Seeker:
         """What it takes to bring actors and works of other servers home."""
-        return Seeker(self.storage, self.client, self.identifiers, self.sign_as_instance, self.clock, self.wake, self.signers)
+        return Seeker(
+            self.storage,
+            self.client,
+            self.identifiers,
+            self.sign_as_instance,
+            self.clock,
+            self.wake,
+            self.signers,
+            self.newcomers,
+        )
 
     @property
     def host_rules(self) -> HostRules:

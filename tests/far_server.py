@@ -255,7 +255,7 @@ class FarServer:
         return response
 
 
-class _Quiet(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Leaves the signals of the test process alone."""
 
     @contextlib.contextmanager
@@ -278,7 +278,7 @@ async def a_far_server(
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=1)
     if tls is not None:
         config.ssl_certfile, config.ssl_keyfile = str(tls[0]), str(tls[1])
-    server = _Quiet(config)
+    server = QuietServer(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         assert not running.done(), running.exception()

@@ -27,6 +27,7 @@ from tests.far_server import FarActor, artist_uri, find, key_pair, settled
 from tests.far_server import follow as follow_far
 from tests.people import PASSWORD, People, Person, people_of
 from tests.scene import Scene, a_scene
+from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
 
@@ -138,6 +139,7 @@ ap_page             x       -      -        -      -      -        x          . 
 """)
 
 
+@pytest.mark.row(13)
 async def test_who_is_kept_away_is_shown_nothing_of_hers_anywhere(stage: Stage) -> None:
     people = stage.people
     for name in ("follower", "blocked"):
@@ -215,6 +217,7 @@ async def _fetch(stage: Stage, path: str, who: str, new: bool) -> httpx.Response
     return await stage.scene.world.stranger.get(url, headers={**AP, **signed})
 
 
+@pytest.mark.row(13)
 async def test_every_actor_of_a_blocked_host_is_refused_also_its_own_actor_and_names_under_it(stage: Stage) -> None:
     instance = stage.house.instance
     await put_host_rule(instance, "bad.example", HostAction.BLOCK, account_id=None)
@@ -250,6 +253,7 @@ follow_told        x      x        .      .      .        x          .          
 """`reply_stands`: under her work, for a stranger. `…_told`: in her notifications."""
 
 
+@pytest.mark.row(13)
 async def test_who_is_kept_away_can_do_nothing_to_her(stage: Stage) -> None:
     await stage.keep_away()
     wrong: dict[tuple[str, str], bool] = {}
@@ -330,6 +334,7 @@ async def test_a_blocked_follow_is_answered_by_a_reject(stage: Stage) -> None:
     assert ana.server.received("Accept") == []
 
 
+@pytest.mark.row(13)
 async def test_a_blocked_host_sends_no_kind_of_activity_and_its_keys_are_not_fetched(stage: Stage) -> None:
     await put_host_rule(stage.house.instance, stage.scene.eve.server.host, HostAction.BLOCK, account_id=None)
     eve, me = stage.scene.eve, artist_uri(stage.scene.world)
@@ -352,6 +357,56 @@ async def test_a_blocked_host_sends_no_kind_of_activity_and_its_keys_are_not_fet
     assert f"This server does not speak with {eve.server.host}" in said.text
     assert eve.server.asked == []
     assert "from a blocked host" not in (await stage.mira.api.get("/api/v1/timelines/home")).text
+
+
+VERBS = (
+    "Follow", "Like", "EmojiReact", "Announce", "Create", "Update", "Delete", "Undo", "Accept", "Reject", "Block", "Flag", "Add",
+    "Remove", "Move",
+)  # fmt: skip
+
+
+@pytest.mark.row(13)
+async def test_whoever_is_suspended_or_of_a_blocked_host_leaves_no_row_by_any_verb_nor_by_any_key(stage: Stage) -> None:
+    """CVE-2026-23961: an Update or a boost of what nobody here knew let a suspended actor in."""
+    scene, me = stage.scene, artist_uri(stage.scene.world)
+    work = await stage.work(stage.mira, "hers")
+    bo, eve, ana = scene.bo, scene.eve, scene.ana
+    for actor in (bo, eve):
+        await find(scene.world, actor)
+    await follow_far(scene.world, ana)
+    await judge_actor(stage.house.instance, int(await find(scene.world, bo)), Standing.SUSPENDED, by=None)
+    await put_host_rule(stage.house.instance, eve.server.host, HostAction.BLOCK, account_id=None)
+    assert await settled(scene.world) == []
+    before = await stage.house.instance.storage.read(everything)
+    for actor, status in ((bo, 202), (eve, 403)):
+        note = actor.note(f"<p>words-of-{actor.name}</p>", to=[me], tag=[{"type": "Mention", "href": me, "name": "@mira"}])
+        actor.server.holds(note)
+        for verb in VERBS:
+            of = {"Create": note, "Update": note, "Follow": me, "Move": actor.uri, "Block": me, "Flag": [me, work["uri"]]}
+            said = actor.activity(verb, of.get(verb, work["uri"]), to=[me], target=f"{actor.uri}/moved")
+            assert (await actor.says(scene.world, said)).status_code == status, verb
+            # With a key on a host that is let in it is somebody else's word, and with its own under another's name as well.
+            for by, key_id in ((ana, ana.key_id), (actor, ana.key_id)):
+                answer = await by.says(scene.world, {**said, "id": f"{said['id']}-again"}, key_id=key_id)
+                assert answer.status_code == (403 if actor is eve else 401), verb
+        boosts = [ana.activity("Announce", note["id"]), ana.activity("Announce", {**note, "attributedTo": ana.uri})]
+        ana.server.redirect(f"/notes/leads-to-{actor.name}", note["id"])
+        for boost in [*boosts, ana.activity("Announce", f"{ana.server.url}/notes/leads-to-{actor.name}")]:
+            assert (await ana.says(scene.world, boost)).status_code == 202
+    assert await settled(scene.world) == []
+    after = await stage.house.instance.storage.read(everything)
+    changed = {name: [r for r in after[name] if r not in before[name]] for name in after if name not in _TOLD_OF_THEM}
+    assert {name: rows for name, rows in changed.items() if rows} == {}
+    for path in ("/users/mira", f"/users/mira/statuses/{work['id']}", "/users/mira/outbox"):
+        for actor, status in ((bo, 404), (eve, 403)):
+            url = stage.base + path
+            signed = sign_request("GET", url, None, actor.key_id, key_pair(actor.number)[0], system_clock())
+            assert (await scene.world.stranger.get(url, headers={**AP, **signed})).status_code == status
+
+
+_TOLD_OF_THEM = frozenset({"arrivals", "jobs", "hosts", "looks", "actors", "blocks", "tombstones"})
+"""What says that something came, and when an actor was last asked for. What they take back, and that they block her, is taken
+from anybody."""
 
 
 # ----------------------------------------------------------------------------------------- what mira is shown of them

@@ -193,7 +193,8 @@ def test_every_key_can_be_given_in_the_environment() -> None:
     values: dict[str, Any] = {
         "instance.url": "https://art.example", "instance.account_domain": "example", "log.level": "debug", "log.format": "json",
         "cloak.strength": "strong", "server.trusted_proxies": ["10.0.0.0/8"], "federation.allow_networks": ["10.0.0.0/8"],
-        "limits.enabled": False, "federation.allow_http": True, "cloak.fetch_encoders": False, "cloak.encoders": ["taesd"],
+        "limits.enabled": False, "federation.allow_http": True, "federation.authorized_fetch": True,
+        "cloak.fetch_encoders": False, "cloak.encoders": ["taesd"],
         "cloak.memory_mb": 700, "ai_policy.reserve.artist_may_change": False, "ai_policy.reserve.embed_xmp": False,
         "ai_policy.reserve.c2pa": True, "ai_policy.reserve.rsl": False, "ai_policy.reserve.tdmrep": False,
         "ai_policy.enforce.block_user_agents": False, "ai_policy.enforce.extra_allowed_agents": ["A"],

@@ -60,6 +60,7 @@ async def webfinger(world: World, resource: str | None, **more: Any) -> httpx.Re
 # --------------------------------------------------------------------------------------------------------------- WebFinger
 
 
+@pytest.mark.row(11)
 async def test_a_handle_and_its_actor_loop_back_to_each_other(scene: Scene) -> None:
     world = scene.world
     for resource in ("acct:mira@localhost:8000", "acct:Mira@LOCALHOST:8000", artist_uri(world), "http://localhost:8000/@mira"):

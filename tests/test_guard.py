@@ -25,8 +25,8 @@ from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.signatures.verify import SignatureToCheck, Verified, check_signature, read_signature
 from fediart.clock import system_clock
 from fediart.errors import AddressRefused, BadAnswer, RefusedByRemote, RemoteError, RemoteGone, Unreachable
-from fediart.remote.client import RemoteClient, open_client
-from fediart.remote.download import download_picture
+from fediart.remote.client import TOTAL_SECONDS, RemoteClient, open_client
+from fediart.remote.download import PICTURE_SECONDS, download_file, download_picture
 from fediart.remote.fetch import fetch_document, fetch_webfinger, follow, next_url
 from fediart.remote.guard import Guard, check_url
 from tests.far_server import AP, FORBIDDEN, Canary, FarServer, a_canary, a_far_server, artist_uri, key_pair, settled
@@ -144,6 +144,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
+@pytest.mark.row(15)
 def test_an_address_that_is_not_public_is_not_dialled(address: str) -> None:
     assert not Guard().permits(address)
 
@@ -217,6 +218,7 @@ SPELLINGS = [
 
 
 @pytest.mark.anyio
+@pytest.mark.row(15)
 async def test_however_loopback_is_spelled_nothing_is_dialled() -> None:
     async with a_canary("127.0.0.1") as canary, a_client() as client:
         port = canary.url.rsplit(":", 1)[1]
@@ -243,6 +245,7 @@ async def test_a_refused_address_is_named_as_that() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(16)
 async def test_of_several_addresses_of_a_name_only_permitted_ones_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver that answers with both: the guard judges what is dialled, at every dial."""
     real = socket.getaddrinfo
@@ -358,6 +361,7 @@ ENTRIES: list[Callable[[World, FarServer, Canary], Awaitable[None]]] = [
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("is_open", [False, True], ids=["forbidden", "allowed"])
+@pytest.mark.row(15)
 async def test_by_no_way_in_is_a_forbidden_address_dialled(is_open: bool, tmp_path: Path) -> None:
     """The second run allows the address: every way in then reaches it, so the first run proves something."""
     async with a_canary() as probe, a_far_server() as far:
@@ -380,6 +384,7 @@ async def test_by_no_way_in_is_a_forbidden_address_dialled(is_open: bool, tmp_pa
 
 
 @pytest.mark.anyio
+@pytest.mark.row(17)
 async def test_three_redirects_are_followed_and_four_are_not() -> None:
     async with a_far_server() as far, a_client("127.0.0.1/32") as client:
         far.serve("/4", {"id": f"{far.url}/4"})
@@ -396,6 +401,7 @@ async def test_three_redirects_are_followed_and_four_are_not() -> None:
 @pytest.mark.parametrize(
     "location", ["/loop", "", "http://[::1", "ftp://far.example/", "http://far.example:0/", "javascript:x", "http://"]
 )
+@pytest.mark.row(17)
 async def test_a_redirect_in_a_circle_or_to_nowhere_ends(location: str) -> None:
     async with a_far_server() as far, a_client("127.0.0.1/32") as client:
         far.redirect("/loop", location)
@@ -409,6 +415,7 @@ async def test_a_redirect_in_a_circle_or_to_nowhere_ends(location: str) -> None:
 @pytest.mark.parametrize(
     "location", ["http://far.example/", "ftp://far.example/", "data:x", "file:///etc/passwd", "", "https://[::1", "http:x"]
 )
+@pytest.mark.row(17)
 def test_a_redirect_never_leads_from_https_to_something_else(location: str) -> None:
     with pytest.raises(BadAnswer):
         next_url("https://far.example/a", location)
@@ -420,6 +427,7 @@ def test_a_redirect_may_be_relative_or_lead_to_another_host() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(17)
 async def test_each_hop_is_signed_for_the_host_that_it_asks() -> None:
     async with a_far_server() as far, a_far_server() as other, a_client("127.0.0.1/32") as client:
         far.redirect("/a", f"{other.url}/b?x=1")
@@ -465,6 +473,7 @@ async def test_what_is_signed_is_what_goes_on_the_wire() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(24)
 async def test_nothing_compressed_is_asked_for_or_taken() -> None:
     async with a_far_server() as far, a_client("127.0.0.1/32") as client:
         far.serve("/bomb", gzip.compress(b" " * 50_000_000), content_encoding="gzip")
@@ -477,6 +486,7 @@ async def test_nothing_compressed_is_asked_for_or_taken() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(24)
 async def test_an_answer_of_more_than_a_megabyte_is_left_unread() -> None:
     sent = 0
 
@@ -504,6 +514,7 @@ async def test_an_answer_of_more_than_a_megabyte_is_left_unread() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("drip", ["nothing", "a header", "a body", "status lines"])
+@pytest.mark.row(25)
 async def test_a_server_that_drips_is_left_after_the_total_time(drip: str) -> None:
     gone = asyncio.Event()
 
@@ -537,6 +548,30 @@ async def test_a_server_that_drips_is_left_after_the_total_time(drip: str) -> No
 
 
 @pytest.mark.anyio
+@pytest.mark.row(25)
+async def test_redirects_and_what_they_lead_to_have_one_time_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each answer comes well within the time; all of them together do not."""
+    async with a_far_server() as far, a_client("127.0.0.1/32") as client:
+        for number in range(3):
+            far.redirect(f"/{number}", f"/{number + 1}")
+        far.serve("/3", {"id": f"{far.url}/3"})
+        far.serve("/id", {"id": f"{far.url}/3"})
+        far.hold_s = 0.3
+        monkeypatch.setattr("fediart.remote.fetch.TOTAL_SECONDS", 0.8)
+        with pytest.raises(Unreachable):
+            await follow(client, f"{far.url}/0", {}, None, max_bytes=1_000)
+        with pytest.raises(Unreachable):
+            await fetch_document(client, f"{far.url}/1", signer)
+        with pytest.raises(Unreachable):
+            await download_file(client, f"{far.url}/0", tmp_path / "x", max_bytes=1_000, total_seconds=0.8)
+        far.hold_s = 0
+        assert (await fetch_document(client, f"{far.url}/id", signer))["id"] == f"{far.url}/3"
+        assert far.times_asked("/3") == 1, "nobody who had given up came so far"
+        assert (TOTAL_SECONDS, PICTURE_SECONDS) == (10, 60)
+
+
+@pytest.mark.anyio
+@pytest.mark.row(25)
 async def test_many_slow_peers_hold_up_nobody_else() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -560,6 +595,7 @@ async def test_many_slow_peers_hold_up_nobody_else() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(24)
 async def test_headers_without_end_are_refused() -> None:
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -591,6 +627,7 @@ async def test_an_answer_that_is_no_http_is_an_error_of_ours(answer: bytes) -> N
 
 
 @pytest.mark.anyio
+@pytest.mark.row(24)
 async def test_a_picture_is_bounded_and_must_say_that_it_is_one(tmp_path: Path) -> None:
     async with a_far_server() as far, a_client("127.0.0.1/32") as client:
         far.serve("/long.jpg", b"x" * 10_001, content_type="image/jpeg")
@@ -611,6 +648,7 @@ async def test_a_picture_is_bounded_and_must_say_that_it_is_one(tmp_path: Path) 
 
 
 @pytest.mark.anyio
+@pytest.mark.row(2)
 async def test_only_documents_of_the_right_type_found_under_their_own_id_are_believed() -> None:
     async with a_far_server() as far, a_far_server() as other, a_client("127.0.0.1/32") as client:
         for number, (path, answer, content_type) in enumerate(
@@ -780,6 +818,7 @@ def network_uses(root: Path) -> list[str]:
     return found
 
 
+@pytest.mark.row(18)
 def test_only_the_room_remote_goes_on_the_network() -> None:
     root = Path(fediart.__file__).parent
     uses = network_uses(root)
@@ -789,6 +828,7 @@ def test_only_the_room_remote_goes_on_the_network() -> None:
     assert {use.split(" ", 1)[1] for use in outside} <= {"socket"}
 
 
+@pytest.mark.row(18)
 def test_the_rule_finds_every_other_client(tmp_path: Path) -> None:
     lines = ["import httpx", "from urllib.request import urlopen", "import urllib.request as u", "from urllib import request"]
     lines += ["import socket, os", "import aiohttp.client", "x.getaddrinfo('h')", "asyncio.open_connection('h', 1)"]

@@ -178,6 +178,7 @@ def _check(page: httpx.Response, where: str) -> Page:
     return found
 
 
+@pytest.mark.row(10)
 async def test_no_vector_in_any_field_of_a_note_runs_in_any_page(scene: Scene) -> None:
     world = scene.world
     await follow(world, scene.ana)
@@ -213,6 +214,7 @@ async def test_no_vector_in_any_field_of_a_note_runs_in_any_page(scene: Scene) -
                 _check(await mira.browser.get(tag["url"].removeprefix("http://localhost:8000")), tag["url"])
 
 
+@pytest.mark.row(10)
 async def test_no_vector_in_any_field_of_a_profile_runs_in_any_page(scene: Scene) -> None:
     world = scene.world
     async with people_of(world.instance) as people:

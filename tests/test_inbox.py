@@ -125,6 +125,7 @@ async def test_an_accept_is_understood_in_every_shape(scene: Scene, shape: str) 
 
 @pytest.mark.parametrize("who", ["bo", "eve"])
 @pytest.mark.parametrize("kind", ["Accept", "Reject"])
+@pytest.mark.row(14)
 async def test_an_answer_of_somebody_else_than_was_asked_counts_nothing(scene: Scene, kind: str, who: str) -> None:
     account_id, asked = await ask_to_follow(scene.world, scene.ana)
     actor: FarActor = getattr(scene, who)
@@ -134,6 +135,7 @@ async def test_an_answer_of_somebody_else_than_was_asked_counts_nothing(scene: S
     assert (held["requested"], held["following"]) == (True, False)
 
 
+@pytest.mark.row(14)
 async def test_an_accept_that_answers_no_follow_makes_none(scene: Scene) -> None:
     account_id = await find(scene.world, scene.ana)
     made_up = {
@@ -147,6 +149,7 @@ async def test_an_accept_that_answers_no_follow_makes_none(scene: Scene) -> None
     assert (held["requested"], held["following"]) == (False, False)
 
 
+@pytest.mark.row(14)
 async def test_a_reject_ends_the_request_and_a_late_one_the_following(scene: Scene) -> None:
     account_id, asked = await ask_to_follow(scene.world, scene.bo)
     await scene.heard(scene.bo, scene.bo.activity("Reject", asked))
@@ -161,6 +164,7 @@ async def test_a_reject_ends_the_request_and_a_late_one_the_following(scene: Sce
     assert await scene.uris() == []
 
 
+@pytest.mark.row(14)
 async def test_while_a_follow_is_only_asked_nothing_for_followers_is_shown(scene: Scene) -> None:
     """CVE-2025-30741: a locked artist of another server has not said yes."""
     scene.ana.shows(manuallyApprovesFollowers=True)

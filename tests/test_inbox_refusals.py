@@ -112,6 +112,7 @@ async def test_no_other_path_is_an_inbox(scene: Scene) -> None:
     assert scene.far.asked == []
 
 
+@pytest.mark.row(4)
 async def test_who_signs_must_be_who_speaks(scene: Scene) -> None:
     """CVE-2025-54888, fedify#963: keys and ids that belong to different people never add up."""
     ana, bo, eve, world = scene.ana, scene.bo, scene.eve, scene.world
@@ -155,6 +156,7 @@ async def test_who_signs_must_be_who_speaks(scene: Scene) -> None:
     assert (await scene.work(posted["id"]))["favourites_count"] == 0
 
 
+@pytest.mark.row(4)
 async def test_a_key_at_an_address_of_its_own_is_its_owners_key(scene: Scene) -> None:
     """GoToSocial's shape: the key's address has no fragment, and gives the actor."""
     key_id = f"{scene.ana.uri}/main-key"
@@ -179,6 +181,7 @@ async def test_a_key_that_was_changed_is_fetched_again_once(scene: Scene) -> Non
     )
 
 
+@pytest.mark.row(2)
 async def test_only_documents_of_the_right_type_give_a_key(scene: Scene) -> None:
     types = {"application/activity+json": 202, 'application/ld+json; profile="https://www.w3.org/ns/activitystreams"': 202}
     types |= dict.fromkeys(
@@ -194,6 +197,7 @@ async def test_only_documents_of_the_right_type_give_a_key(scene: Scene) -> None
         assert answer.status_code == status, content_type
 
 
+@pytest.mark.row(27)
 async def test_a_dead_key_is_asked_for_once(scene: Scene) -> None:
     """CVE-2026-34148: each of these would otherwise cost us a request, and a slow server ten seconds each."""
     ghost = FarActor(scene.far, "ghost", scene.ana.number)
@@ -204,6 +208,7 @@ async def test_a_dead_key_is_asked_for_once(scene: Scene) -> None:
     assert scene.far.times_asked("/users/ghost") == 1
 
 
+@pytest.mark.row(27)
 async def test_what_is_remembered_of_keys_is_bounded(scene: Scene) -> None:
     signers = scene.world.instance.signers
     for number in range(12_000):
@@ -214,6 +219,7 @@ async def test_what_is_remembered_of_keys_is_bounded(scene: Scene) -> None:
 # -------------------------------------------------------------------------------------------------------- replays and orders
 
 
+@pytest.mark.row(6)
 async def test_one_activity_a_hundred_times_has_its_effect_once(scene: Scene) -> None:
     await follow(scene.world, scene.ana)
     posted = await scene.post()
@@ -240,6 +246,7 @@ async def test_one_activity_a_hundred_times_has_its_effect_once(scene: Scene) ->
     assert kinds == ["favourite", "follow", "mention", "reblog"]
 
 
+@pytest.mark.row(6)
 async def test_an_activity_is_known_again_after_a_restart(prepared: Path, tmp_path: Path) -> None:
     async with a_far_server() as far:
         ana = far.actor()
@@ -290,6 +297,7 @@ async def test_an_activity_without_what_makes_it_one_is_refused(scene: Scene, sp
 # ------------------------------------------------------------------------------------------------------ sizes and shapes
 
 
+@pytest.mark.row(19)
 async def test_more_than_a_megabyte_is_not_read(scene: Scene) -> None:
     pulled = 0
 
@@ -312,6 +320,7 @@ async def test_more_than_a_megabyte_is_not_read(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP", "gzip, identity"])
+@pytest.mark.row(19)
 async def test_a_compressed_body_is_refused(scene: Scene, encoding: str) -> None:
     body = gzip.compress(b" " * 5_000_000)
     headers = scene.ana.signed(scene.world.instance.identifiers.shared_inbox, body) | {"content-encoding": encoding}
@@ -338,6 +347,7 @@ async def test_a_compressed_body_is_refused(scene: Scene, encoding: str) -> None
     ],
     ids=range(14),
 )
+@pytest.mark.row(20)
 async def test_json_of_a_bad_shape_is_refused_before_anything_else(scene: Scene, body: bytes) -> None:
     headers = scene.ana.signed(scene.world.instance.identifiers.shared_inbox, body)
     assert is_an_error_in_json(await post(scene, body, headers), 400)
@@ -347,6 +357,7 @@ async def test_json_of_a_bad_shape_is_refused_before_anything_else(scene: Scene,
 # ------------------------------------------------------------------------------------------------- documents of other hosts
 
 
+@pytest.mark.row(1)
 async def test_nothing_is_believed_of_a_host_but_from_itself(scene: Scene) -> None:
     """CVE-2024-23832: eve's server is what ana's server lies about, in every document and by every way in."""
     world, ana, eve = scene.world, scene.ana, scene.eve
@@ -413,6 +424,7 @@ async def test_nothing_is_believed_of_a_host_but_from_itself(scene: Scene) -> No
     assert all(scene.far.times_asked(f"/users/liar{n}") <= 8 for n in range(len(actor_lies)))
 
 
+@pytest.mark.row(1)
 async def test_an_id_that_differs_on_its_own_host_is_asked_once_more_and_no_further(scene: Scene) -> None:
     ana = scene.ana
     for number in range(6):
@@ -431,6 +443,7 @@ ALLOWED = {("Update", "ana"): "edited", ("Delete", "ana"): "gone"} | {
 """Verb and sender to what becomes of ana's note. Everything else leaves it, and everything about it, as it was."""
 
 
+@pytest.mark.row(8)
 async def test_only_its_author_changes_or_deletes_a_note_and_no_other_verb_does_anything(scene: Scene) -> None:
     """CVE-2024-37903 and its kin: every verb, by the owner, a neighbour and a stranger, of a known note and an unknown one."""
     world, ana = scene.world, scene.ana
@@ -485,6 +498,7 @@ async def test_only_its_author_changes_or_deletes_a_note_and_no_other_verb_does_
         assert found == ("gone" if who == "ana" else ""), who
 
 
+@pytest.mark.row(8)
 async def test_nobody_undoes_what_another_said(scene: Scene) -> None:
     posted = await scene.post()
     like, boost = (scene.ana.activity(kind, posted["uri"]) for kind in ("Like", "Announce"))
@@ -501,6 +515,7 @@ async def test_nobody_undoes_what_another_said(scene: Scene) -> None:
     assert (await scene.mira())["followers_count"] == 1
 
 
+@pytest.mark.row(8)
 async def test_nobody_deletes_or_changes_a_work_of_ours(scene: Scene) -> None:
     posted = await scene.post("mine")
     served = (await scene.world.stranger.get(posted["uri"], headers={"accept": AP})).json()
@@ -516,6 +531,7 @@ async def test_nobody_deletes_or_changes_a_work_of_ours(scene: Scene) -> None:
 # ---------------------------------------------------------------------------------------------------------- our own ids
 
 
+@pytest.mark.row(9)
 async def test_an_id_that_looks_like_ours_is_never_fetched_nor_kept(prepared: Path, tmp_path: Path) -> None:
     """Whoever asks its own address touches the canary, which listens there."""
     async with a_far_server() as far, a_canary("127.0.0.1") as canary:
@@ -575,12 +591,14 @@ async def test_an_id_that_looks_like_ours_is_never_fetched_nor_kept(prepared: Pa
         ("https://[::1", False, True),
     ],
 )
+@pytest.mark.row(9)
 def test_an_address_is_ours_in_one_spelling_only_and_no_other_may_look_like_it(uri: str, is_local: bool, pretends: bool) -> None:
     ids = Identifiers("https://art.example", "art.example")
     assert ids.is_local(uri) is is_local
     assert ids.pretends_local(uri) is pretends
 
 
+@pytest.mark.row(11)
 async def test_a_handle_is_shown_under_the_host_of_its_actor(scene: Scene) -> None:
     """A server's WebFinger cannot lend its name to another's actor, nor take another's for its own."""
     scene.far.knows(f"acct:mine@{scene.far.host}", scene.eve.uri)
@@ -591,6 +609,7 @@ async def test_a_handle_is_shown_under_the_host_of_its_actor(scene: Scene) -> No
     assert found.json()["accounts"] == []
 
 
+@pytest.mark.row(11)
 async def test_a_webfinger_answer_of_another_type_or_shape_finds_nobody(scene: Scene) -> None:
     good = {"subject": f"acct:x@{scene.far.host}", "links": [{"rel": "self", "type": AP, "href": scene.ana.uri}]}
     spoiled: list[tuple[Any, str]] = [

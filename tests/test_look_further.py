@@ -139,6 +139,7 @@ async def test_a_create_that_is_had_from_another_host_is_not_believed(scene: Sce
 
 
 @pytest.mark.parametrize("shape", ["endless", "cycle", "self", "elsewhere", "addresses"])
+@pytest.mark.row(26)
 async def test_a_hostile_outbox_costs_a_bounded_number_of_questions(scene: Scene, shape: str) -> None:
     ana = scene.ana
     uri = f"{ana.uri}/outbox"
@@ -377,6 +378,7 @@ async def test_a_talk_whose_owner_lists_it_is_read_from_the_list(scene: Scene) -
 
 
 @pytest.mark.parametrize("shape", ["wide", "deep", "circle"])
+@pytest.mark.row(26)
 async def test_a_hostile_talk_costs_at_most_thirty_questions(scene: Scene, shape: str) -> None:
     ana = scene.ana
     work = ana.note("<p>bait</p>", id=f"{scene.far.url}/t/0")
@@ -519,6 +521,7 @@ def test_a_page_names_its_document_in_its_head_or_its_header(page: bytes, header
 @pytest.mark.parametrize(
     "pattern", [b"<link ", b"<link>", b'<link rel="', b"<", b"a=", b'<link a="b" ', "İ<link ".encode(), b"<link\x00"]
 )
+@pytest.mark.row(23)
 def test_a_megabyte_of_one_pattern_leads_nowhere(pattern: bytes) -> None:
     page = pattern * (1_000_000 // len(pattern))
     assert alternate_of(page, pattern.decode() * 1_000, "https://far.example/") is None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from fediart.errors import ParseError
 from fediart.remote.bring_home import actor_values
 from fediart.remote.fetch import is_activity_type
 from fediart.text.sanitise import MAX_BYTES as MAX_HTML
-from fediart.text.sanitise import clean_html, clean_name, plain_text
+from fediart.text.sanitise import MAX_CHARS, MAX_TAGS, clean_html, clean_name, plain_text
+from tests.conftest import EXAMPLES
 
 DOCUMENTS = Path(__file__).parent / "documents"
 
@@ -74,11 +77,13 @@ def document(name: str) -> dict[str, Any]:
         ("a control character", b'{"a":"\x01"}'),
     ],
 )
+@pytest.mark.row(20)
 def test_bytes_that_are_no_document_of_ours_are_refused(name: str, body: bytes) -> None:
     with pytest.raises(ParseError):
         load_document(body)
 
 
+@pytest.mark.row(20)
 def test_a_document_at_every_bound_is_read() -> None:
     assert load_document(b'{"a":"' + b"x" * (MAX_BYTES - 8) + b'"}')
     assert load_document(b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH)
@@ -252,6 +257,7 @@ def test_any_resource_or_handle_ends_in_a_name_or_nobody(text: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["@graph", "@included", "@reverse"])
+@pytest.mark.row(7)
 def test_an_activity_that_reshapes_itself_is_refused(word: str) -> None:
     told = document("like-with-a-face-and-objects-in-lists")
     assert parse_activity(told)
@@ -273,6 +279,7 @@ ACTOR = document("actor-whose-key-has-no-fragment-gotosocial")
 
 @pytest.mark.parametrize("factor", [0, 1, 1_000])
 @pytest.mark.parametrize(("field", "limit"), [("name", 2_048), ("summary", 2_048)])
+@pytest.mark.row(21)
 def test_words_of_a_note_are_cut_at_their_limit(field: str, limit: int, factor: int) -> None:
     asked = limit + (limit * factor if factor == 1_000 else factor)
     assert len(getattr(parse_note({**NOTE, field: "x" * asked}), field)) == limit
@@ -280,6 +287,7 @@ def test_words_of_a_note_are_cut_at_their_limit(field: str, limit: int, factor: 
 
 @pytest.mark.parametrize("letter", ["x", "\U0001f308", "&", '"', "<", "<b>x", "</", "<p>"])
 @pytest.mark.parametrize("size", [65_536, 65_537, 900_000])
+@pytest.mark.row(21)
 def test_content_of_any_size_and_letters_makes_a_row_of_less_than_256_kb(letter: str, size: int) -> None:
     content = (letter * (size // len(letter) + 1))[:size]
     cleaned = clean_html(parse_note({**NOTE, "content": content}).content)
@@ -288,11 +296,13 @@ def test_content_of_any_size_and_letters_makes_a_row_of_less_than_256_kb(letter:
 
 @pytest.mark.parametrize("factor", [0, 1, 1_000])
 @pytest.mark.parametrize(("field", "limit"), [("name", 2_048), ("summary", 20_480)])
+@pytest.mark.row(21)
 def test_words_of_an_actor_are_cut_at_their_limit(field: str, limit: int, factor: int) -> None:
     asked = limit + (limit * factor if factor == 1_000 else factor)
     assert len(getattr(parse_actor({**ACTOR, field: "x" * asked}), field)) == limit
 
 
+@pytest.mark.row(21)
 def test_lists_are_cut_at_their_limits() -> None:
     picture = {"type": "Image", "url": "https://far.example/a.jpg", "name": "y" * 20_000}
     tags = [{"type": "Hashtag", "name": f"#tag{n}"} for n in range(1_000)]
@@ -309,6 +319,7 @@ def test_lists_are_cut_at_their_limits() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "\U0001f308", "&", "<b>x</b>"])
+@pytest.mark.row(21)
 def test_an_actor_with_everything_at_its_limit_makes_a_row_of_less_than_256_kb(letter: str) -> None:
     words = letter * 30_000
     lines = [{"type": "PropertyValue", "name": words, "value": words}] * 60
@@ -320,6 +331,7 @@ def test_an_actor_with_everything_at_its_limit_makes_a_row_of_less_than_256_kb(l
 
 
 @pytest.mark.parametrize("size", [2_000, 2_001, 10_240])
+@pytest.mark.row(21)
 def test_an_address_of_more_than_2000_characters_is_none(size: int) -> None:
     uri = "https://far.example/".ljust(size, "x")
     assert is_web_uri(uri) is (size == 2_000)
@@ -351,6 +363,7 @@ def test_an_address_of_more_than_2000_characters_is_none(size: int) -> None:
         ["javascript:x"],
     ],
 )
+@pytest.mark.row(10)
 def test_an_address_of_another_kind_is_dropped_wherever_it_stands(uri: Any) -> None:
     found = parse_note({**NOTE, "url": uri, "inReplyTo": uri, "cc": [uri], "attachment": {"type": "Image", "url": uri}})
     assert (found.url, found.in_reply_to, found.cc, found.attachments) == (NOTE["id"], None, (), ())
@@ -370,6 +383,7 @@ def test_an_address_of_another_kind_is_dropped_wherever_it_stands(uri: Any) -> N
 @pytest.mark.parametrize(
     "author", ["https://other.example/users/ana", "https://far.example:8443/users/ana", "http://far.example/users/ana"]
 )
+@pytest.mark.row(1)
 def test_a_note_whose_author_is_on_another_host_is_refused(author: str) -> None:
     if author.startswith("http:"):
         assert parse_note({**NOTE, "attributedTo": author}), "http and https of one host are one host"
@@ -378,6 +392,7 @@ def test_a_note_whose_author_is_on_another_host_is_refused(author: str) -> None:
         parse_note({**NOTE, "attributedTo": author})
 
 
+@pytest.mark.row(1)
 def test_an_actor_speaks_for_its_own_host_only() -> None:
     elsewhere = "https://other.example/x"
     key = ACTOR["publicKey"]
@@ -446,6 +461,7 @@ def test_who_may_see_a_note_is_read_from_its_addresses(to: Any, cc: Any, seen_by
         ("", False),
     ],
 )
+@pytest.mark.row(2)
 def test_only_the_media_types_of_activitypub_make_a_document(content_type: str, counts: bool) -> None:
     assert is_activity_type(content_type) is counts
 
@@ -585,3 +601,44 @@ def test_a_link_of_a_stranger_that_would_lead_into_our_pages_loses_its_address(h
 def test_a_name_loses_what_would_imitate_another() -> None:
     assert clean_name("mira\u202e\u200b\u2066 \n\tsol\x00\x7f\ufeff") == "mira sol"
     assert len(clean_name("x" * 5_000)) == 120
+
+
+# ------------------------------------------------------------------------------------------------- what it costs at the bounds
+
+TAGS = [
+    "<div>", "<p>", "<b>", "<ul><li>", "<a href='https://a.example/?q=1&amp;b'>", "<table><tr><td>", "<svg><foreignObject>",
+    "<math><mi>", "<span class='u-url mention x'>", "<!--", "-->", "</p>", "</", "<", "&lt;", "&#x3c;", "<ruby><rt>",
+    "<select><option>", "<form>", "<script>", "<style>", "<template>", "<noscript>", "<textarea>", '<a title="', "x=y ", ">",
+    "\u202e", "\U0001f3a8", "words ",
+]  # fmt: skip
+
+
+def tag_patterns(count: int) -> Iterator[str]:
+    """Patterns of one to four parts, nested as deep as the bounds of the sanitiser let them be: always the same ones."""
+    choose = random.Random(22)
+    for number in range(count):
+        unit = TAGS[number] if number < len(TAGS) else "".join(choose.choices(TAGS, k=choose.randint(1, 4)))
+        times = min(MAX_CHARS // len(unit), MAX_TAGS // max(1, unit.count("<")))
+        yield unit * times
+
+
+@pytest.mark.row(22)
+def test_no_pattern_within_the_bounds_costs_more_than_fifty_milliseconds_of_a_processor() -> None:
+    """Of the processor's time, not the clock's: how busy this machine is has nothing to do with it."""
+
+    def cost(raw: str) -> float:
+        began = time.thread_time()
+        clean_html(raw)
+        return time.thread_time() - began
+
+    dear = {raw[:60]: took for raw in tag_patterns(EXAMPLES) if (took := min(cost(raw) for _ in range(3))) > 0.05}
+    assert dear == {}
+
+
+@pytest.mark.row(22)
+@pytest.mark.parametrize("unit", ["<div>", "<ul><li>", "<a href=x>", "<b>words", "<svg><p>", "&lt;<"])
+def test_a_megabyte_of_tags_is_kept_as_words_alone(unit: str) -> None:
+    cleaned = clean_html(unit * (1_000_000 // len(unit)))
+    assert (cleaned[:3], cleaned[-4:]) == ("<p>", "</p>")
+    assert "<" not in cleaned[3:-4]
+    assert len(cleaned.encode()) <= MAX_HTML

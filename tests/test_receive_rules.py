@@ -232,6 +232,7 @@ async def test_a_pin_of_somebody_whom_nobody_follows_fetches_nothing(scene: Scen
 # ------------------------------------------------------------------------------------------------------------ moves
 
 
+@pytest.mark.row(12)
 async def test_who_moves_is_followed_where_they_go_once_both_sides_say_so(scene: Scene) -> None:
     ana, new = scene.ana, scene.other.actor("ana")
     old_id = await follow(scene.world, ana)
@@ -266,6 +267,7 @@ FLAWS = (
 )
 
 
+@pytest.mark.row(12)
 async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene) -> None:
     for number, flaw in enumerate(FLAWS):
         old, new = scene.far.actor(f"old{number}"), scene.other.actor(f"new{number}")
@@ -285,6 +287,7 @@ async def test_a_move_that_both_sides_do_not_speak_of_moves_nobody(scene: Scene)
     assert scene.other.received("Follow") == []
 
 
+@pytest.mark.row(12)
 async def test_who_has_just_moved_does_not_move_again_for_seven_days(scene: Scene) -> None:
     ana, new, newer = scene.ana, scene.other.actor("ana"), scene.other.actor("anna")
     await follow(scene.world, ana)
@@ -351,6 +354,7 @@ async def test_a_mistyped_activity_costs_at_most_one_fetch_and_leaves_nothing(sc
     assert {**after, "tombstones": 0} == {**before, "tombstones": 0}
 
 
+@pytest.mark.row(7)
 async def test_a_signature_inside_of_a_document_gives_no_authority_and_no_context_is_fetched(scene: Scene) -> None:
     """Row 7 (CVE-2026-46349, -42462): what ana's server signed once, passed on by eve, and words that change their meaning."""
     await follow(scene.world, scene.ana)

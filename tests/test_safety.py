@@ -584,6 +584,7 @@ async def test_moderators_decide_on_artists_but_not_on_whom_stands_above_them_no
         assert alone.status_code == 403
 
 
+@pytest.mark.row(13)
 async def test_somebody_elsewhere_is_suspended_by_handle_and_nothing_of_theirs_is_taken_any_more(town: Town) -> None:
     scene, me = town.scene, artist_uri(town.scene.world)
     await follow_far(scene.world, scene.ana)

@@ -342,6 +342,7 @@ ACCEPTED: dict[str, Sent] = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.row(5)
 def test_a_request_signed_like_this_is_believed(name: str) -> None:
     assert judged(ACCEPTED[name]) is None
 
@@ -503,11 +504,13 @@ REFUSED: dict[str, tuple[Sent, Reason]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.row(5)
 def test_a_request_like_this_is_refused_for_its_own_reason(name: str) -> None:
     sent, reason = REFUSED[name]
     assert judged(sent) == reason
 
 
+@pytest.mark.row(5)
 def test_there_are_at_least_forty_refusals_and_every_reason_has_one() -> None:
     assert len(REFUSED) >= 40
     assert {reason for _, reason in REFUSED.values()} | {Reason.KEY} == set(Reason)
@@ -526,6 +529,7 @@ def test_there_are_at_least_forty_refusals_and_every_reason_has_one() -> None:
         (new(tail=f";expires={NOW // 1000}"), NOW + EXPIRY_SLACK_MS),
     ],
 )
+@pytest.mark.row(6)
 def test_the_edges_of_the_window_are_inside(sent: Sent, now: int) -> None:
     assert judged(sent, now=now) is None
 
@@ -658,6 +662,7 @@ def test_dates_of_any_shape_are_read_or_refused(text: str) -> None:
     [(old(), name) for name in ("signature", "date", "digest")]
     + [(new(), name) for name in ("signature-input", "signature", "content-digest")],
 )
+@pytest.mark.row(23)
 def test_a_megabyte_of_one_pattern_in_a_header_is_refused(sent: Sent, name: str, unit: str) -> None:
     attack = unit * (1_000_000 // len(unit))
     for value in (attack, sent.headers[name][:20] + attack):

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 from sqlalchemy import Connection, select
 
+from fediart.activitypub.vocabulary import AP_TYPE
 from fediart.domain.images import ImageState
 from fediart.domain.works import MAX_IMAGES, WorkState
 from fediart.jobs.runner import running_jobs
@@ -546,3 +547,60 @@ async def test_when_the_cloak_fails_the_work_stays_a_draft_and_nothing_leaves(tm
 async def _is_draft(world: World, work_id: int) -> bool:
     work = await world.instance.storage.read(works.work_by_id, work_id)
     return work is not None and work.state == WorkState.DRAFT
+
+
+# ---------------------------------------------------------------------------------------------- files that are two things
+
+ACTOR = b'{"@context":"https://www.w3.org/ns/activitystreams","id":"http://localhost:8000/users/mira","type":"Person"}'
+ACCEPTS = (
+    "*/*",
+    AP_TYPE,
+    'application/ld+json; profile="https://www.w3.org/ns/activitystreams"',
+    "application/json",
+    "text/html",
+)
+
+
+def _png_with(data: bytes) -> bytes:
+    """A picture that ends in a document, and says it once more in its text."""
+    chunk = b"tEXtComment\0" + data
+    text = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 48), "navy").save(whole, "PNG")
+    png = whole.getvalue()
+    return png[:33] + text + png[33:] + data
+
+
+@pytest.mark.anyio
+@pytest.mark.row(3)
+async def test_nothing_that_was_uploaded_speaks_as_a_document_of_this_server(tmp_path: Path) -> None:
+    """Akkoma 2024: a file on a server's own host that is an actor to whoever asks for one."""
+    no_pictures = {
+        "actor.png": ACTOR, "actor.json": ACTOR, "page.html": b"<!doctype html><script>1</script>",
+        "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "paper.pdf": b"%PDF-1.7\n" + ACTOR,
+    }  # fmt: skip
+    async with a_world(tmp_path) as world:
+        for name, data in no_pictures.items():
+            for said in ("image/png", "application/activity+json", "image/svg+xml"):
+                answer = await world.client.post("/api/v2/media", files={"file": (name, data, said)})
+                assert answer.status_code == 422, name
+        files = {"file": ("actor.json", _png_with(ACTOR), "application/activity+json")}
+        media = (await world.client.post("/api/v2/media", files=files)).json()
+        assert (await _ended(world.client, media["id"])).status_code == 200
+        post = {"status": "two things", "media_ids": [media["id"]]}
+        work = (await world.client.post("/api/v1/statuses", json=post)).json()
+        (shown,) = (await world.instance.storage.read(images.images_of_works, [int(work["id"])]))[int(work["id"])]
+        assert len(shown.renditions) >= 2
+        paths = [f"/media/{rendition.name}" for rendition in shown.renditions]
+        for path in [*paths, f"/originals/{media['id']}"]:
+            for accept in ACCEPTS:
+                client = world.stranger if path in paths else world.client
+                answer = await client.get(path, headers={"accept": accept})
+                assert answer.status_code == 200
+                assert answer.headers["content-type"] in ("image/jpeg", "image/png", "image/webp")
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                assert answer.headers["content-security-policy"].startswith("default-src 'none'; sandbox")
+                if path in paths:
+                    assert b"activitystreams" not in answer.content, "it was drawn anew"
+                else:
+                    assert answer.headers["content-disposition"].startswith("attachment")

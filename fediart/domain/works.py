@@ -34,6 +34,11 @@ class Visibility(StrEnum):
         """May anybody see it who has the address?"""
         return self in (Visibility.PUBLIC, Visibility.UNLISTED)
 
+    def is_within(self, other: Visibility) -> bool:
+        """Does it show a work to nobody, and in no list, where the other one would not? Each is within itself."""
+        widest_first = tuple(Visibility)
+        return widest_first.index(self) >= widest_first.index(other)
+
 
 class ReplyPolicy(StrEnum):
     """Who may answer a work. Whoever the work names may, whatever it says."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from sqlalchemy import Connection
+
 from fediart.activitypub.addressing import read_visibility
 from fediart.activitypub.identifiers import is_web_uri
 from fediart.activitypub.parsers import actor as actor_parser
@@ -21,8 +23,11 @@ from fediart.storage import actors, works
 MAX_WORDS = 2_000
 
 
-async def resolve(instance: Instance, words: str) -> Actor | Work:
-    """Raises FediartError in words for the person who typed it."""
+NOT_HERE = "There is nothing here under this address, or it is not for everyone."
+
+
+async def resolve(instance: Instance, words: str, viewer: int | None) -> Actor | Work:
+    """What the actor `viewer` (None: a stranger) may see. Raises FediartError in words for the person who typed it."""
     words = words.strip()
     if not words or len(words) > MAX_WORDS:
         raise BadInput("Type a handle like @mira@art.example, or the address of a profile or a work.")
@@ -30,17 +35,25 @@ async def resolve(instance: Instance, words: str) -> Actor | Work:
         return await find_handle(instance.seeker, words)
     local = instance.identifiers.parse_local(words)
     if local is not None:
-        held = await instance.storage.read(works.work_by_id, local.work_id) if local.work_id is not None else None
-        return held if held is not None else await find_handle(instance.seeker, words)
+        if local.work_id is None:
+            return await find_handle(instance.seeker, words)
+        return await instance.storage.read(_seen, local.work_id, viewer)
     if instance.identifiers.pretends_local(words):
-        raise NotFound("There is nothing here under this address.")
+        raise NotFound(NOT_HERE)
     work = await instance.storage.read(works.work_by_uri, words)
     if work is not None:
-        return work
+        return await instance.storage.read(_seen, work.id, viewer)
     known = await instance.storage.read(actors.actor_by_uri, words)
     if known is not None and known.fetched_at > instance.clock() - FRESH_MS:
         return known
     return await _fetched(instance, words)
+
+
+def _seen(db: Connection, work_id: int, viewer: int | None) -> Work:
+    work = works.work_by_id(db, work_id) if works.may_see(db, work_id, viewer) else None
+    if work is None:
+        raise NotFound(NOT_HERE)
+    return work
 
 
 async def _fetched(instance: Instance, address: str) -> Actor | Work:

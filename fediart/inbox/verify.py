@@ -6,16 +6,16 @@ Verified before anything is answered: a sender that hears 202 forgets the activi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.signatures.verify import Refused, Verified, check_signature, read_signature
 from fediart.domain.actors import Actor
 from fediart.errors import FediartError, ParseError
 from fediart.instance import Instance
-from fediart.remote.bring_home import fetch_actor, keep_actor
+from fediart.remote.bring_home import fetch_actor, keep_actor, meet
 from fediart.remote.fetch import fetch_document
 from fediart.storage import actors
 
@@ -26,9 +26,18 @@ ASK_AGAIN_MS = 600_000
 
 
 async def signer_of(
-    instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    instance: Instance,
+    *,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    may_fetch: Callable[[str], bool] = lambda _: True,
 ) -> Actor | Refused | None:
-    """The actor who signed, or why the signature is refused; None when its key cannot be had."""
+    """The actor who signed, or why the signature is refused; None when its key cannot be had.
+
+    `may_fetch`: asked with the id of a key before its server is.
+    """
     scheme = instance.config.base_url.split(":")[0]
     hosts = frozenset({instance.config.host})
     read = read_signature(method, target, headers, body, instance.clock(), hosts, scheme)
@@ -41,7 +50,7 @@ async def signer_of(
             instance.signers.put(known)
     if known is not None and not known.is_local and isinstance(check_signature(read, known.public_key_pem), Verified):
         return known
-    fresh = await _fresh_owner(instance, read.key_id)
+    fresh = await _fresh_owner(instance, read.key_id) if may_fetch(read.key_id) else None
     if fresh is None:
         # Others may have fetched it while this one looked into the database.
         fresh = instance.signers.get(read.key_id)
@@ -72,6 +81,7 @@ async def _fresh_owner(instance: Instance, key_id: str) -> Actor | None:
 
 async def _ask(instance: Instance, key_id: str) -> Actor | None:
     try:
+        await meet(instance.seeker, host_of(key_id))
         parsed = await fetch_actor(instance.seeker, await _owner_uri(instance, key_id))
     except FediartError as problem:
         log.info("key.not_fetched", key=key_id[:200], reason=problem.message, detail=problem.detail)

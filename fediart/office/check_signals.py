@@ -108,6 +108,7 @@ def _said(instance: Instance, sample: _Sample) -> Reservation:
 
 
 NO_WORK = "There is no public work with a picture yet."
+SIGNED_ONLY = "not looked at: this server gives documents only to servers that sign (federation.authorized_fetch)"
 
 
 def _robots(instance: Instance, heard: _Heard) -> Check:
@@ -224,11 +225,13 @@ def _default(instance: Instance, _heard: _Heard) -> Check:
     return Check("Reserved for whoever says nothing", is_reserved or None, "yes" if is_reserved else "no, as you chose")
 
 
-def _federated(_instance: Instance, heard: _Heard) -> Check:
+def _federated(instance: Instance, heard: _Heard) -> Check:
     """ActivityPub"""
     name = "In what other servers get (ActivityPub)"
     if heard.note is None or heard.file is None:
         return Check(name, None, NO_WORK)
+    if instance.config.federation.authorized_fetch:
+        return Check(name, None, SIGNED_ONLY)
     (picture, *_) = json.loads(heard.note.body)["attachment"]
     wanted = 1 if heard.reservation.is_reserved else 0
     seen = picture.get("tdmReservation"), picture.get("contentUsage")

@@ -162,7 +162,7 @@ async def restate_one(instance: Instance, work_id: int, *, quiet: bool = False) 
     if work is None or work.state != WorkState.PUBLISHED:
         return
     pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
-    made = await _made(instance, pictures)
+    made = await restated(instance, pictures)
     names = await instance.storage.write(_show, instance, work_id, made, quiet, instance.clock())
     await asyncio.to_thread(instance.files.discard_all, names)
     instance.wake(DELIVERY)
@@ -171,7 +171,8 @@ async def restate_one(instance: Instance, work_id: int, *, quiet: bool = False) 
 Made = list[tuple[ShownImage, list[Rendition]]]
 
 
-async def _made(instance: Instance, pictures: Sequence[ShownImage]) -> Made:
+async def restated(instance: Instance, pictures: Sequence[ShownImage]) -> Made:
+    """The files of these pictures as they should be now, beside those that are shown. `put_restated` shows them."""
     made = []
     for shown in pictures:
         said = await said_for(instance, shown.image)
@@ -182,7 +183,7 @@ async def _made(instance: Instance, pictures: Sequence[ShownImage]) -> Made:
     return made
 
 
-def _put(db: Connection, made: Made, now: int) -> tuple[list[str], bool]:
+def put_restated(db: Connection, made: Made, now: int) -> tuple[list[str], bool]:
     """(names of files that nothing shows any more, whether anything changed)."""
     unused: list[str] = []
     changed = False
@@ -200,7 +201,7 @@ def _put(db: Connection, made: Made, now: int) -> tuple[list[str], bool]:
 
 def _show(db: Connection, instance: Instance, work_id: int, made: Made, quiet: bool, now: int) -> list[str]:
     """All files of a work at once, and one Update."""
-    unused, changed = _put(db, made, now)
+    unused, changed = put_restated(db, made, now)
     work = works.work_by_id(db, work_id)
     if work is not None and work.state == WorkState.PUBLISHED and (changed or not quiet):
         # Mastodon fetches changed pictures only of a post that says it was edited since.
@@ -213,10 +214,10 @@ async def _restate_portraits(instance: Instance, actor_id: int) -> None:
     shown = await instance.storage.read(actors.shown_actor, actor_id)
     if shown is None:
         return
-    made = await _made(instance, [held for held in (shown.avatar, shown.header) if held is not None])
+    made = await restated(instance, [held for held in (shown.avatar, shown.header) if held is not None])
 
     def act(db: Connection, now: int) -> list[str]:
-        unused, _ = _put(db, made, now)
+        unused, _ = put_restated(db, made, now)
         announce_actor(db, instance.identifiers, actor_id, now)
         return unused
 

@@ -17,10 +17,11 @@ from fediart.activitypub.webfinger import split_handle
 from fediart.clock import Clock
 from fediart.domain.actors import Actor
 from fediart.domain.images import ImageState, Purpose
-from fediart.errors import BadAnswer, FediartError, NotFound, ParseError, RemoteError
+from fediart.errors import BadAnswer, FediartError, NotFound, ParseError, RemoteError, Unreachable
 from fediart.ids import new_id
 from fediart.remote.client import RemoteClient, Signer
 from fediart.remote.fetch import fetch_document, fetch_webfinger
+from fediart.remote.newcomers import Newcomers
 from fediart.remote.signers import Signers
 from fediart.storage import actors, emojis, files, images, jobs
 from fediart.storage.engine import Storage
@@ -42,13 +43,23 @@ class Seeker:
     clock: Clock
     wake: Callable[[str], None]
     signers: Signers
+    newcomers: Newcomers
 
 
 async def fetch_actor(seeker: Seeker, uri: str) -> ParsedActor:
     """The actor at `uri`, as its server says now. Raises RemoteError, ParseError."""
     if seeker.identifiers.pretends_local(uri):
         raise BadAnswer("This address is on our own host.", detail=uri[:200])
+    await meet(seeker, host_of(uri))
     return parse_actor(await fetch_document(seeker.client, uri, seeker.sign))
+
+
+async def meet(seeker: Seeker, host: str) -> None:
+    """Raises Unreachable where too many servers under one name are new within a few minutes: ask again later."""
+    if not seeker.newcomers.admits(host, seeker.clock()) and not await seeker.storage.read(actors.is_host_known, host):
+        raise Unreachable(
+            "Many new servers of that name were met just now. Please try again in a few minutes.", detail=host[:200]
+        )
 
 
 async def bring_actor(seeker: Seeker, uri: str, *, refresh: bool = False) -> Actor:

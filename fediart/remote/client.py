@@ -39,6 +39,16 @@ TOTAL_SECONDS = 10.0
 MAX_JSON = 1_048_576
 
 
+@asynccontextmanager
+async def within(seconds: float, url: str) -> AsyncIterator[None]:
+    """Everything inside, redirects and second knocks too, takes at most so long. Raises Unreachable."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unreachable("The other server took too long to answer.", detail=url[:200]) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`headers` have lower-case names."""
@@ -129,9 +139,7 @@ class RemoteClient:
                 parts.append(chunk)
             return Answer(response.status_code, dict(response.headers), b"".join(parts), url)
 
-    async def download(
-        self, url: str, path: Path, *, headers: Mapping[str, str], max_bytes: int, total_seconds: float = 30.0
-    ) -> Answer:
+    async def download(self, url: str, path: Path, *, headers: Mapping[str, str], max_bytes: int, total_seconds: float) -> Answer:
         """The answer's body goes to `path` when its status is 200; `Answer.body` is then empty."""
         async with self._answering("GET", url, headers, None, total_seconds) as response:
             if response.status_code != 200:

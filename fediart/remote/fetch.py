@@ -12,7 +12,7 @@ from fediart.activitypub.vocabulary import AP_ACCEPT, AS
 from fediart.activitypub.webfinger import read_jrd
 from fediart.clock import system_clock
 from fediart.errors import BadAnswer, RefusedByRemote, RemoteGone
-from fediart.remote.client import Answer, RemoteClient, Signer
+from fediart.remote.client import TOTAL_SECONDS, Answer, RemoteClient, Signer, within
 from fediart.remote.deliver import seconds_of
 
 MAX_REDIRECTS = 3
@@ -37,15 +37,16 @@ def is_activity_type(content_type: str) -> bool:
 
 
 async def follow(client: RemoteClient, url: str, headers: dict[str, str], signer: Signer | None, *, max_bytes: int) -> Answer:
-    """GET with at most three redirects, each judged and signed anew. Raises RemoteError."""
-    for _ in range(MAX_REDIRECTS + 1):
-        if signer is None:
-            answer = await client.request("GET", url, headers=headers, max_bytes=max_bytes)
-        else:
-            answer = await client.signed(signer, "GET", url, headers=headers, max_bytes=max_bytes)
-        if answer.status not in (301, 302, 303, 307, 308):
-            return _checked(answer)
-        url = next_url(url, answer.headers.get("location", ""))
+    """GET with at most three redirects, each judged and signed anew, ten seconds in all. Raises RemoteError."""
+    async with within(TOTAL_SECONDS, url):
+        for _ in range(MAX_REDIRECTS + 1):
+            if signer is None:
+                answer = await client.request("GET", url, headers=headers, max_bytes=max_bytes)
+            else:
+                answer = await client.signed(signer, "GET", url, headers=headers, max_bytes=max_bytes)
+            if answer.status not in (301, 302, 303, 307, 308):
+                return _checked(answer)
+            url = next_url(url, answer.headers.get("location", ""))
     raise BadAnswer("The other server redirects too often.", detail=url[:200])
 
 
@@ -79,16 +80,17 @@ def _checked(answer: Answer) -> Answer:
 async def fetch_document(client: RemoteClient, url: str, signer: Signer) -> dict[str, Any]:
     """The ActivityPub document at `url`, whose id is where it was found, or is asked once on the same host.
 
-    Raises RemoteError, ParseError.
+    Ten seconds in all. Raises RemoteError, ParseError.
     """
-    document, found_at = await _fetch(client, url.split("#")[0], signer)
-    return await _believed(client, url, document, found_at, signer)
+    async with within(TOTAL_SECONDS, url):
+        document, found_at = await _fetch(client, url.split("#")[0], signer)
+        return await _believed(client, url, document, found_at, signer)
 
 
 async def find_document(client: RemoteClient, url: str, signer: Signer) -> dict[str, Any]:
     """As `fetch_document`; where there is a page for people, the document that it names: one hop, on whichever host.
 
-    Raises RemoteError, ParseError.
+    Ten seconds for each. Raises RemoteError, ParseError.
     """
     accept = f"{AP_ACCEPT}, text/html;q=0.1"
     answer = await follow(client, url.split("#")[0], {"accept": accept}, signer, max_bytes=MAX_BYTES)

@@ -61,6 +61,11 @@ def actor_named(db: Connection, username: str, host: str = "") -> Actor | None:
     return _one(db, func.lower(actors.c.username) == username.lower(), actors.c.host == host)
 
 
+def is_host_known(db: Connection, host: str) -> bool:
+    """Did somebody here meet anyone of this server?"""
+    return db.execute(select(actors.c.id).where(actors.c.host == host).limit(1)).first() is not None
+
+
 def actors_by_uri(db: Connection, uris: Iterable[str]) -> dict[str, Actor]:
     wanted = list(set(uris))
     if not wanted:

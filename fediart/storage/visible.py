@@ -42,6 +42,27 @@ def visible_to(viewer: int | None) -> ColumnElement[bool]:
     return and_(_opened(), not_suspended(works.c.actor_id)) if viewer is None else _visible(literal(viewer, BigInteger))
 
 
+def published_to(host: str) -> ColumnElement[bool]:
+    """The condition on `works` that the row was said to somebody on another server: a follower, or whom it names.
+
+    One server's people stand for each other here: whoever runs it reads what it is given. Who is gone, suspended, or apart
+    from its artist is nobody.
+    """
+    is_there = (actors.c.host == host, ~actors.c.gone, actors.c.standing != Standing.SUSPENDED)
+    followers = select(actors.c.id).select_from(actors.join(follows, follows.c.follower_id == actors.c.id))
+    of_it = (follows.c.followee_id == works.c.actor_id, follows.c.state == "accepted")
+    named = select(actors.c.id).select_from(actors.join(work_addresses, work_addresses.c.uri == actors.c.uri))
+    is_named = (work_addresses.c.work_id == works.c.id, not_blocked(works.c.actor_id, actors.c.id))
+    return and_(
+        _is_out(),
+        not_suspended(works.c.actor_id),
+        or_(
+            and_(works.c.visibility == Visibility.FOLLOWERS, exists(followers.where(*is_there, *of_it))),
+            exists(named.where(*is_there, *is_named)),
+        ),
+    )
+
+
 def listed_for(viewer: int | None) -> ColumnElement[bool]:
     """The condition on `works` that the row stands in lists for `viewer`, besides that they may see it."""
     return not_limited(works.c.actor_id) if viewer is None else _listed(literal(viewer, BigInteger))

@@ -35,6 +35,7 @@ from fediart.storage.visible import (
     in_public_lists_bound,
     listed_for,
     listed_for_bound,
+    published_to,
     visible_to,
     visible_to_bound,
 )
@@ -62,6 +63,12 @@ def work_by_uri(db: Connection, uri: str) -> Work | None:
 
 def may_see(db: Connection, work_id: int, viewer: int | None) -> bool:
     return db.execute(select(works.c.id).where(works.c.id == work_id, visible_to(viewer))).first() is not None
+
+
+def is_for_host(db: Connection, work_id: int, actor_id: int, host: str) -> bool:
+    """Was this work of a local artist, one that is not for everybody, published to somebody on this other server?"""
+    query = select(works.c.id).where(works.c.id == work_id, works.c.actor_id == actor_id, published_to(host))
+    return db.execute(query).first() is not None
 
 
 def _cut(
@@ -320,6 +327,12 @@ def put_surroundings(
     for table in (work_addresses, work_tags, work_mentions):
         db.execute(delete(table).where(table.c.work_id == work_id))
     _insert_surroundings(db, work_id, to=to, cc=cc, tags=tags, mentions=mentions)
+
+
+def put_addresses(db: Connection, work_id: int, *, to: Iterable[str], cc: Iterable[str]) -> None:
+    """Replace a work's addresses."""
+    db.execute(delete(work_addresses).where(work_addresses.c.work_id == work_id))
+    _insert_surroundings(db, work_id, to=to, cc=cc, tags=(), mentions=())
 
 
 def _insert_surroundings(

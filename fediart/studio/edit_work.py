@@ -1,6 +1,6 @@
 """A published work gets new words, or its artist says anew how it was made.
 
-Its pictures and who may see it stay: copies elsewhere cannot be called back.
+Its pictures stay: copies elsewhere cannot be called back. Who may see it: `narrow_work`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fediart.errors import FediartError
 from fediart.instance import Instance
 from fediart.web import errors, health, media, robots
+from fediart.web.activitypub.asker import KEYS_IN_S, KEYS_OF_A_HOST
 from fediart.web.activitypub.inbox import InboxFirst
 from fediart.web.activitypub.routes import activitypub_routes
 from fediart.web.api.answers import CORS
@@ -19,7 +20,7 @@ from fediart.web.api.routes import api_routes
 from fediart.web.crawlers import Crawlers
 from fediart.web.gate import GATE_PATH, Gate, gate_page
 from fediart.web.pages.routes import page_routes
-from fediart.web.security import PasswordLimits, Shield
+from fediart.web.security import Limiter, PasswordLimits, Shield
 from fediart.web.statements import statement_routes
 
 
@@ -58,6 +59,7 @@ def create_app(instance: Instance) -> ASGIApp:
     )
     app.state.instance = instance
     app.state.password_limits = PasswordLimits()
+    app.state.asked_keys = Limiter(KEYS_OF_A_HOST, KEYS_IN_S)
     app.state.repeats = Repeats()
     app.state.gate = Gate(instance)
     app.state.robots = robots.RobotsText()

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from fediart.errors import FediartError, Unavailable
+from fediart.errors import FediartError, SignatureNeeded, Unavailable
 from fediart.web.api.answers import CORS
 from fediart.web.negotiate import wants_activity
 from fediart.web.render import asked_to_wait, render_error
@@ -17,6 +17,12 @@ log = structlog.get_logger("fediart.web")
 _WORDS = {404: "There is nothing here.", 405: "This cannot be done at this address."}
 
 
+_OF_A_DOCUMENT = {"cache-control": "no-store", "vary": "Accept, Signature"}
+"""Another server may be given what this one is not."""
+
+_HOW_TO_SIGN = {"www-authenticate": 'Signature realm="ActivityPub", headers="(request-target) host date"'}
+
+
 def _wants_json(request: Request) -> bool:
     path = request.url.path
     return path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/")) or wants_activity(request)
@@ -24,7 +30,8 @@ def _wants_json(request: Request) -> bool:
 
 async def _tell(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     if _wants_json(request):
-        return JSONResponse({"error": message}, status, headers={**CORS, **(headers or {})})
+        by_signature = _OF_A_DOCUMENT if request.url.path.startswith("/users/") or wants_activity(request) else {}
+        return JSONResponse({"error": message}, status, headers={**CORS, **by_signature, **(headers or {})})
     return await render_error(request, status, message, headers)
 
 
@@ -32,7 +39,7 @@ async def on_fediart_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, FediartError)
     if problem.detail or problem.status >= 500:
         log.info("request.refused", status=problem.status, reason=problem.message, detail=problem.detail, path=request.url.path)
-    headers = asked_to_wait(problem)
+    headers = _HOW_TO_SIGN if isinstance(problem, SignatureNeeded) else asked_to_wait(problem)
     try:
         return await _tell(request, problem.status, problem.message, headers)
     except Unavailable:

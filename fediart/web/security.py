@@ -45,6 +45,14 @@ ALWAYS = {
 }
 
 
+PRIVATE = "private"
+
+
+def keep_private(request: Request) -> None:
+    """No cache keeps the answer to this request, whatever becomes of it."""
+    setattr(request.state, PRIVATE, True)
+
+
 class Shield:
     """The outermost layer: request id, host check, security headers on every response, a bound on what is sent to us."""
 
@@ -72,6 +80,8 @@ class Shield:
                 for name, value in ALWAYS.items():
                     headers[name] = value
                 put_headers(headers, scope, self._instance)
+                if scope.get("state", {}).get(PRIVATE):
+                    headers["cache-control"] = "private, no-store"
                 headers["x-request-id"] = request_id
                 headers.setdefault("content-security-policy", PAGE_POLICY)
                 if self._is_https:

@@ -91,6 +91,14 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
     return document
 
 
+OF_A_KEY = ("@context", "id", "type", "preferredUsername", "inbox", "outbox", "publicKey", "assertionMethod")
+
+
+def only_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """Of an artist's document what it takes to check a signature, and no word of who they are."""
+    return {name: document[name] for name in OF_A_KEY if name in document}
+
+
 def build_instance_actor(ids: Identifiers, public_key_pem: str) -> dict[str, Any]:
     uri = ids.instance_actor_uri
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.parsers.emojis import parse_emojis
 from fediart.activitypub.vocabulary import ParsedActor
@@ -23,7 +23,9 @@ def parse_actor(document: dict[str, Any]) -> ParsedActor:
         raise ParseError("This is not an actor.")
     username = fields.text(document.get("preferredUsername"), 256)
     inbox = fields.uri(document.get("inbox"))
-    if not _USERNAME.fullmatch(username) or inbox is None or not same_host(uri, inbox):
+    # A server's own actor is called as its host, which may have a port.
+    is_name = _USERNAME.fullmatch(username) or username == host_of(uri)
+    if not is_name or inbox is None or not same_host(uri, inbox):
         raise ParseError("An actor needs a preferredUsername and an inbox on its own host.")
     key = fields.first(document.get("publicKey"))
     key = key if isinstance(key, dict) else {}

@@ -147,9 +147,12 @@ def keep_note(
 ) -> Work | None:
     """Store a note and show it to whom it is for.
 
-    None when it was here before, was deleted already, or when the policy does not keep it. `is_news`: nobody is notified of
-    what was found and not told. `pictures`: so many are fetched now, the others when somebody looks.
+    None when it was here before, was deleted already, when the policy does not keep it, or its author is suspended, whoever
+    brings it (CVE-2026-23961). `is_news`: nobody is notified of what was found and not told. `pictures`: so many are fetched
+    now, the others when somebody looks.
     """
+    if author.is_suspended:
+        return None
     note = read.note
     signs = signs_of(author, read)
     verdict = judge_post(policy, signs)

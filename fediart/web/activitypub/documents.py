@@ -10,9 +10,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from fediart import __version__
 from fediart.activitypub.builders.activities import build_create
-from fediart.activitypub.builders.actor import build_instance_actor
+from fediart.activitypub.builders.actor import build_instance_actor, only_keys
 from fediart.activitypub.builders.collection import build_collection, build_page
-from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.nodeinfo import (
     SCHEMA,
     VERSIONS,
@@ -21,23 +20,23 @@ from fediart.activitypub.nodeinfo import (
     build_nodeinfo,
     build_nodeinfo_links,
 )
-from fediart.activitypub.signatures.verify import Refused, claimed_key_id
 from fediart.activitypub.synchronisation import synchronisation_url
 from fediart.activitypub.vocabulary import AP_TYPE, NOTE_CONTEXT
 from fediart.activitypub.webfinger import asked_username, build_jrd
 from fediart.domain.actors import Actor
 from fediart.domain.follows import origin_of
 from fediart.domain.works import ShownWork
-from fediart.errors import Gone, NotAllowed, NotFound, ParseError, SignInNeeded
+from fediart.errors import Gone, NotFound, ParseError, SignatureNeeded
 from fediart.ids import parse_id
-from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, media_url, note_document
-from fediart.storage import actors, blocks, follows, quotes, talk, works
+from fediart.storage import actors, follows, quotes, talk, works
 from fediart.storage import shown as shown_rows
+from fediart.web.activitypub.asker import admit, is_apart, verified
 from fediart.web.negotiate import wants_activity
 from fediart.web.reservation import reserve_works
+from fediart.web.security import keep_private
 
 PAGE = 20
 NOT_HERE = "There is nothing here."
@@ -62,16 +61,13 @@ def _instance(request: Request) -> Instance:
     return instance
 
 
-async def artist(request: Request) -> Actor:
-    """The local artist in the path, if whoever signed the request may know of them. Raises NotFound, NotAllowed.
+async def artist(request: Request, *, also_unsigned: bool = False) -> Actor:
+    """The local artist in the path, if whoever asks may know of them. Raises NotFound, NotAllowed, SignatureNeeded.
 
-    That a signature is right is not looked at: who says that they are somebody blocked is refused, whoever they are.
-    Whoever asks without a signature gets what everybody on the web gets.
+    `also_unsigned`: let in whoever asks, even where this server wants signatures.
     """
+    await admit(request, also_unsigned=also_unsigned)
     instance = _instance(request)
-    key_id = claimed_key_id(request.headers)
-    if key_id is not None and instance.host_rules.blocks(host_of(key_id)):
-        raise NotAllowed("This server does not speak with yours.")
     actor = await instance.storage.read(actors.actor_named, request.path_params["username"])
     if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"]:
         raise NotFound(NOT_HERE)
@@ -79,18 +75,23 @@ async def artist(request: Request) -> Actor:
         raise Gone(LEFT)
     if actor.is_suspended:
         raise NotFound(NOT_HERE)
-    if key_id is not None and await instance.storage.read(blocks.key_is_blocked, actor.id, key_id):
+    if await is_apart(request, actor):
         raise NotFound(NOT_HERE)
     return actor
 
 
-async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
-    """(work, to, cc) of the path, if anybody may see it. Raises NotFound, or Gone where it was deleted."""
+async def open_work(request: Request, *, also_unsigned: bool = False) -> tuple[ShownWork, list[str], list[str]]:
+    """(work, to, cc) of the path, if anybody may see it, or the server that asks.
+
+    Raises as `artist` does, NotFound, or Gone where it was deleted.
+    """
     instance = _instance(request)
-    actor = await artist(request)
+    actor = await artist(request, also_unsigned=also_unsigned)
     work_id = parse_id(request.path_params["work_id"])
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, None) if work_id else None
     if seen is None or seen.work.actor_id != actor.id:
+        seen = await _meant_for_its_server(request, actor, work_id)
+    if seen is None:
         uri = instance.identifiers.work_uri(actor.username, work_id or 0)
         if await instance.storage.read(works.has_tombstone, uri, actor.uri):
             raise Gone("This work was deleted.")
@@ -98,6 +99,21 @@ async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
     to, cc = await instance.storage.read(works.addresses_of, seen.work.id)
     reserve_works(request, [], of=seen)
     return seen, to, cc
+
+
+async def _meant_for_its_server(request: Request, actor: Actor, work_id: int | None) -> ShownWork | None:
+    """A work that is not for everybody, to the server on which somebody follows its artist or is named in it.
+
+    Whose key it is is found out first, whether there is such a work or not: that a key is fetched must not tell.
+    """
+    storage = _instance(request).storage
+    asker = await verified(request)
+    if asker is None or work_id is None or await is_apart(request, actor):
+        return None
+    if not await storage.read(works.is_for_host, work_id, actor.id, asker.host):
+        return None
+    keep_private(request)
+    return await storage.read(shown_rows.work_seen_by, work_id, actor.id)
 
 
 async def webfinger(request: Request) -> Response:
@@ -177,18 +193,22 @@ async def _last_document(request: Request) -> Response:
 
 
 async def actor(request: Request) -> Response:
+    instance = _instance(request)
+    is_page = not wants_activity(request)
     try:
-        found = await artist(request)
+        found = await artist(request, also_unsigned=True)
     except Gone:
         return await _last_document(request)
-    if not wants_activity(request):
+    if is_page:
         return RedirectResponse(found.url, 301, headers={"vary": "Accept"})
-    instance = _instance(request)
     shown = await instance.storage.read(actors.shown_actor, found.id)
     if shown is None:
         raise NotFound(NOT_HERE)
     reserve_works(request, [], of=shown)
-    return activity_response(actor_document(instance.identifiers, shown, instance.policy))
+    document = actor_document(instance.identifiers, shown, instance.policy)
+    if instance.config.federation.authorized_fetch and await verified(request) is None:
+        return activity_response(only_keys(document))
+    return activity_response(document)
 
 
 async def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str]) -> dict[str, Any]:
@@ -198,8 +218,9 @@ async def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str])
 
 
 async def work(request: Request) -> Response:
-    seen, to, cc = await open_work(request)
-    if not wants_activity(request):
+    is_page = not wants_activity(request)
+    seen, to, cc = await open_work(request, also_unsigned=is_page)
+    if is_page:
         return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
     return activity_response(await _note(request, seen, to, cc))
 
@@ -307,11 +328,9 @@ async def _people(request: Request, *, followers_of: bool) -> Response:
 async def followers_part(request: Request) -> Response:
     """The followers that the server has which asks, for that server only (FEP-8fcf). Who does not sign has none."""
     instance, found = _instance(request), await artist(request)
-    query = request.url.query
-    target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-    signer = await signer_of(instance, method="GET", target=target, headers=dict(request.headers), body=None)
-    if signer is None or isinstance(signer, Refused) or signer.is_suspended:
-        raise SignInNeeded("Only servers that sign what they ask hear of followers.")
+    signer = await verified(request)
+    if signer is None or signer.is_suspended:
+        raise SignatureNeeded("Only servers that sign what they ask hear of followers.")
     uris = await instance.storage.read(follows.followers_on, found.id, origin_of(signer.uri))
     whole = build_collection(synchronisation_url(found.followers_uri or ""), len(uris), items=list(uris))
     return activity_response(whole, cache="private, no-store")

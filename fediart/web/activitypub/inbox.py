@@ -11,9 +11,10 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fediart.activitypub.parsers.json_document import MAX_BYTES
-from fediart.errors import Unavailable
+from fediart.errors import BadInput, Unavailable
 from fediart.inbox.receive import Receipt, receive
 from fediart.instance import Instance
+from fediart.web.activitypub.asker import joined_headers
 from fediart.web.reservation import encoded_headers
 from fediart.web.security import ALWAYS, FILE_POLICY
 
@@ -54,12 +55,10 @@ class InboxFirst:
         await _answer(send, receipt, request_id, encoded_headers(self._instance))
 
     async def _receipt(self, scope: Scope, receive_: Receive) -> Receipt:
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            if name in headers and name in ("signature", "signature-input", "host", "date", "digest", "content-digest"):
-                return Receipt(400, f"There are several {name} headers.")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        try:
+            headers = joined_headers(scope["headers"])
+        except BadInput as problem:
+            return Receipt(400, problem.message)
         if headers.get("content-encoding", "identity") != "identity":
             return Receipt(415, "Compressed bodies are not read.")
         try:

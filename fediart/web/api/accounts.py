@@ -248,7 +248,7 @@ async def search(request: Request) -> Response:
     thing = await _known(instance, words)
     if thing is None and words and kind in (None, "accounts", "statuses") and truth(request.query_params.get("resolve", "")):
         try:
-            thing = await resolve(instance, words)
+            thing = await resolve(instance, words, viewer_id)
         except FediartError as problem:
             log.info("search.nothing", reason=problem.message, detail=problem.detail)
     if isinstance(thing, Actor) and kind in (None, "accounts"):

@@ -105,7 +105,7 @@ async def search(request: Request) -> Response:
     if not words:
         return await render(request, "search.html", q="", problem="")
     try:
-        found = await resolve(instance_of(request), words)
+        found = await resolve(instance_of(request), words, account.actor_id)
         if isinstance(found, Actor) and await instance_of(request).storage.read(hides_from, found, account.actor_id):
             raise NotFound("Nobody is found under this name.")
     except FediartError as problem:

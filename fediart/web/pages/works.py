@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from fediart.domain.images import ImageState
 from fediart.domain.policy import Preset
 from fediart.domain.reviews import Review, ReviewKind
 from fediart.domain.terms import terms_of_work
-from fediart.domain.works import MAX_TEXT, ReplyPolicy, ShownWork, Visibility, WorkState
+from fediart.domain.works import MAX_TEXT, ReplyPolicy, ShownWork, Visibility, Work, WorkState
 from fediart.errors import FediartError, Gone, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
@@ -26,6 +27,7 @@ from fediart.studio.ask_moderator import ask_moderator, take_back
 from fediart.studio.choose_rights import choose_for_work
 from fediart.studio.edit_work import edit_work
 from fediart.studio.look_further import look_at_work
+from fediart.studio.narrow_work import narrow_work
 from fediart.studio.pause_cloak import cancel_cloaks, pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, start_draft
 from fediart.studio.use_pictures import use_pictures
@@ -232,39 +234,52 @@ async def edit(request: Request) -> Response:
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, account.actor_id)
     if seen is None or seen.work.actor_id != account.actor_id or seen.work.state != WorkState.PUBLISHED:
         raise NotFound("There is nothing here to edit.")
+    held = _as_it_is(seen.work)
     if request.method == "GET":
-        held = seen.work
-        draft = Draft(
-            held.source,
-            held.warning,
-            held.sensitive,
-            declaration=held.declaration,
-            reply_policy=held.reply_policy,
-            quote_policy=held.quote_policy,
-        )
-        return await _edit_page(request, seen, draft)
+        return await _edit_page(request, seen, held)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")
         said = declared_in(text(form, "declaration")) if "declaration" in form else None
         declaration = seen.work.declaration if said is None else said
         replies = text(form, "replies") if text(form, "replies") in tuple(ReplyPolicy) else ""
         sensitive = bool(text(form, "sensitive"))
+        wished = text(form, "visibility")
+        audience = Visibility(wished) if wished in tuple(Visibility) else seen.work.visibility
         draft = Draft(
             words,
             text(form, "warning"),
             sensitive,
+            audience,
             declaration=declaration,
             reply_policy=replies,
             quote_policy=quote_policy_in(form),
         )
         chosen = (said_reservation(form), said_licensing(form)) if is_answered(form) else None
     try:
+        # First: what is changed besides may be for the smaller circle only.
+        await narrow_work(instance, account, work_id, audience)
         if chosen is not None:
             await choose_for_work(instance, account, work_id, *chosen)
-        await edit_work(instance, account, work_id, draft)
+        if replace(draft, reply_policy=replies or held.reply_policy) != replace(held, visibility=audience):
+            await edit_work(instance, account, work_id, draft)
     except FediartError as problem:
         return await _edit_page(request, seen, draft, problem.message, problem.status)
     return go(f"/works/{work_id}")
+
+
+def _as_it_is(work: Work) -> Draft:
+    return Draft(
+        work.source,
+        work.warning,
+        work.sensitive,
+        work.visibility,
+        declaration=work.declaration,
+        reply_policy=work.reply_policy,
+        quote_policy=work.quote_policy,
+    )
+
+
+OFFERED = (Visibility.PUBLIC, Visibility.UNLISTED, Visibility.FOLLOWERS)
 
 
 async def _edit_page(request: Request, seen: ShownWork, draft: Draft, problem: str = "", status: int = 200) -> Response:
@@ -277,6 +292,7 @@ async def _edit_page(request: Request, seen: ShownWork, draft: Draft, problem: s
         draft=draft,
         problem=problem,
         max_text=MAX_TEXT,
+        audiences=[choice for choice in OFFERED if choice.is_within(seen.work.visibility)],
         choices=choices_of(policy),
         is_human_art=policy.preset == Preset.HUMAN_ART,
         rights_form=form_for_work(seen.work, seen.author.choices, policy),

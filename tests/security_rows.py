@@ -1,0 +1,98 @@
+"""Which attacks of the catalogue are held by tests, by name: read from the marks `row(number)` in this folder.
+
+`python -m tests.security_rows` writes docs/security-rows.md; a test fails when that page is not what comes out.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "security-rows.md"
+
+ROWS = {
+    1: "A document that says it is of another server, or another document of its own",
+    2: "Documents of a wrong media type",
+    3: "Our own uploads as documents of this server",
+    4: "A key that is not its actor's",
+    5: "What a signature must cover",
+    6: "The same request again",
+    7: "Signatures and contexts inside of documents",
+    8: "Changing, deleting or undoing what is another's",
+    9: "Ids that look like ours",
+    10: "Addresses that are no web addresses",
+    11: "Handles of others",
+    12: "Moving followers",
+    13: "What is blocked or suspended, by every verb and way round",
+    14: "Follows that nobody accepted",
+    15: "Addresses that are not public",
+    16: "Names that resolve to several addresses",
+    17: "Redirects",
+    18: "A second client",
+    19: "The size of what an inbox reads",
+    20: "The shape of JSON",
+    21: "The size of every field",
+    22: "What sanitising costs",
+    23: "Patterns that take for ever",
+    24: "Answers that are too long, or unpack",
+    25: "Servers that are slow",
+    26: "Walks and names without end",
+    27: "Keys that cannot be had",
+    40: "Who sees a work, in every place",
+    41: "Caches",
+    44: "Files of works that are not for everybody",
+}
+"""The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
+
+REQUIRED = range(1, 23)
+"""Every one of these has a test."""
+
+
+def marked() -> dict[int, list[tuple[str, str]]]:
+    """row → (file, test), in order. Raises ValueError for a row without a name."""
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for path in sorted(HERE.glob("test_*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        of_all = [row for node in module.body if isinstance(node, ast.Assign) for row in _rows_in(node.value)]
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                for row in dict.fromkeys([*of_all, *(row for mark in node.decorator_list for row in _rows_in(mark))]):
+                    if row not in ROWS:
+                        raise ValueError(f"{path.name}: {node.name} is marked with row {row}, which has no name here")
+                    found[row].append((path.name, node.name))
+    return dict(found)
+
+
+def _rows_in(node: ast.expr) -> list[int]:
+    """The numbers in `pytest.mark.row(7)`, also within a list."""
+    return [
+        call.args[0].value
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "row"
+        if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, int)
+    ]
+
+
+def page() -> str:
+    """The whole of docs/security-rows.md."""
+    found = marked()
+    lines = [
+        "# Attacks that tests hold",
+        "",
+        "Each row is a class of attacks that went wrong somewhere; each test runs with every change. The numbers are those of",
+        "a catalogue of ours. `python -m tests.security_rows` writes this page from the marks `row(number)` of the tests, and a",
+        "test fails when it is not what comes out.",
+        "",
+        "| row | what is tried | tests |",
+        "|---:|---|---|",
+    ]
+    for row, what in ROWS.items():
+        tests = "<br>".join(f"`{file}`: {name.removeprefix('test_').replace('_', ' ')}" for file, name in found.get(row, []))
+        lines.append(f"| {row} | {what} | {tests} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
