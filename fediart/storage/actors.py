@@ -115,7 +115,7 @@ def proof_key(db: Connection, actor_id: int) -> tuple[str, str] | None:
 
 def without_proof_key(db: Connection) -> list[tuple[int, str]]:
     """(id, uri) of local actors from before there were such keys."""
-    query = select(actors.c.id, actors.c.uri).where(actors.c.host == "", actors.c.ed25519_pem.is_(None))
+    query = select(actors.c.id, actors.c.uri).where(actors.c.host == "", actors.c.ed25519_pem.is_(None), ~actors.c.gone)
     return [(row[0], row[1]) for row in db.execute(query)]
 
 
