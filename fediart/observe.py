@@ -12,7 +12,18 @@ from typing import Any, TextIO, cast
 import structlog
 
 SECRET_KEYS = frozenset(
-    {"password", "token", "authorization", "cookie", "set_cookie", "private_key_pem", "cloak_secret", "csrf", "secret"}
+    {
+        "password",
+        "token",
+        "authorization",
+        "cookie",
+        "set_cookie",
+        "private_key_pem",
+        "ed25519_pem",
+        "cloak_secret",
+        "csrf",
+        "secret",
+    }
 )
 
 

@@ -11,6 +11,7 @@ _CONTEXTS = Path(__file__).with_name("peer") / "node_modules" / "@fedify" / "voc
 _FILES = {
     "https://www.w3.org/ns/activitystreams": "activitystreams.json",
     "https://w3id.org/security/v1": "security-v1.json",
+    "https://w3id.org/security/data-integrity/v2": "security-data-integrity-v2.json",
 }
 
 

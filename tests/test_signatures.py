@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fediart.activitypub.signatures.digest import content_digest_fits, digest_fits
-from fediart.activitypub.signatures.keys import generate_rsa_pair, load_private, load_public
+from fediart.activitypub.signatures.keys import ed25519_multikey, generate_rsa_pair, load_private, load_public
 from fediart.activitypub.signatures.sign import sign_request, sign_request_rfc9421
 from fediart.activitypub.signatures.verify import (
     EXPIRY_SLACK_MS,
@@ -254,6 +254,25 @@ def test_the_vectors_of_draft_cavage_12_appendix_c_sign_the_text_that_we_read(
     assert check_signature(found, DRAFT_KEY) == Refused(Reason.KEY), "the draft's key has 1024 bits, which is too few today"
 
 
+DRAFT_DEFAULT = (
+    "SjWJWbWN7i0wzBvtPl8rbASWz5xQW6mcJmn+ibttBqtifLN7Sazz6m79cNfwwb8DMJ5cou1s7uEGKKCs+FLEEaDV5lp7q25WqS+lavg7T8hc0GppauB6"
+    "hbgEKTwblDHYGEtbGmtdHgVCk9SuS13F0hZ8FD0k/5OxEPXe5WozsbM="
+)
+
+
+def test_the_default_vector_of_draft_cavage_12_appendix_c_1_signs_too_little_to_be_believed() -> None:
+    """It signs the date alone: whoever saw it could say anything else with it."""
+    key = serialization.load_pem_public_key(DRAFT_KEY.encode())
+    assert isinstance(key, rsa.RSAPublicKey)
+    text = f"date: {DRAFT_HEADERS['date']}"
+    key.verify(base64.b64decode(DRAFT_DEFAULT), text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    header = f'keyId="Test",algorithm="rsa-sha256",signature="{DRAFT_DEFAULT}"'
+    found = read_signature(
+        "POST", "/foo?param=value&pet=dog", {**DRAFT_HEADERS, "signature": header}, None, DRAFT_NOW, {"example.com"}
+    )
+    assert found == Refused(Reason.COVERAGE)
+
+
 RFC_PSS_KEY = """-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2
 +QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+
@@ -308,6 +327,63 @@ def test_the_ed25519_vector_of_rfc_9421_b_2_6_is_believed() -> None:
     found = read_signature("POST", "/foo?param=Value&Pet=dog", headers, None, 1_618_884_473_000, {"example.com"})
     assert isinstance(found, SignatureToCheck)
     assert check_signature(found, pem) == Verified("test-key-ed25519")
+    key = serialization.load_pem_public_key(pem.encode())
+    assert isinstance(key, ed25519.Ed25519PublicKey)
+    assert check_signature(found, ed25519_multikey(key)) == Verified("test-key-ed25519"), "and as a Multikey"
+
+
+RFC_B21 = (
+    "d2pmTvmbncD3xQm8E9ZV2828BjQWGgiwAaw5bAkgibUopemLJcWDy/lkbbHAve4cRAtx31Iq786U7it++wgGxbtRxf8Udx7zFZsckzXaJMkA7ChG52eS"
+    "kFxykJeNqsrWH5S+oxNFlD4dzVuwe8DhTSja8xxbR/Z2cOGdCbzR72rgFWhzx2VjBqJzsPLMIQKhO4DGezXehhWwE56YCE+O6c0mKZsfxVrogUvA4HEL"
+    "jVKWmAvtl6UnCh8jYzuVG5WSb/QEVPnP5TmcAnLH1g+s++v6d4s8m0gCw1fV5/SITLq9mhho8K3+7EPYTU8IU1bLhdxO5Nyt8C8ssinQ98Xw9Q=="
+)
+RFC_B22 = (
+    "LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjvuJyE5qH7KT8UCMkSowOB4+ECxCmT8rtA"
+    "mj/0PIXxi0A0nxKyB09RNrCQibbUjsLS/2YyFYXEu4TRJQzRw1rLEuEfY17SARYhpTlaqwZVtR8NV7+4UKkjqpcAoFqWFQh62s7Cl+H2fjBSpqfZUJcs"
+    "Ik4N6wiKYd4je2U/lankenQ99PZfB4jY3I5rSV2DSBVkSFsURIjYErOs0tFTQosMTAoxk//0RoKUqiYY8Bh0aaUEb0rQl3/XaVe4bXTugEjHSw=="
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "signature", "reason"),
+    [
+        ("b21", '();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"', RFC_B21, Reason.COVERAGE),
+        (
+            "b22",
+            '("@authority" "content-digest" "@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss"'
+            ';tag="header-example"',
+            RFC_B22,
+            Reason.MALFORMED,
+        ),
+        (
+            "b24",
+            '("@status" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-ecc-p256"',
+            "0Ry6HsvzS5VmA6HlfBYS/fYYeNs7fYuA7s0tAdxfUlPGv0CSVuwrrzBOjcCFHTxVRJ01wjvSzM2BetJauj8dsw==",
+            Reason.COVERAGE,
+        ),
+        (
+            "b25",
+            '("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"',
+            "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=",
+            Reason.COVERAGE,
+        ),
+    ],
+)
+def test_the_vectors_of_rfc_9421_b_2_that_sign_too_little_of_a_request_are_refused(
+    name: str, parameters: str, signature: str, reason: Reason
+) -> None:
+    """B.2.1 and B.2.5 name no method and no target, B.2.2 a part of the query, which nobody signs; B.2.4 is a response."""
+    headers = {
+        "host": "example.com",
+        "date": "Tue, 20 Apr 2021 02:07:55 GMT",
+        "content-type": "application/json",
+        "content-digest": "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        "content-length": "18",
+        "signature-input": f"sig-{name}={parameters}",
+        "signature": f"sig-{name}=:{signature}:",
+    }
+    found = read_signature("POST", "/foo?param=Value&Pet=dog", headers, None, 1_618_884_473_000, {"example.com"})
+    assert found == Refused(reason)
 
 
 # ------------------------------------------------------------------------------------------------------ accepted shapes

@@ -48,6 +48,11 @@ def is_web_uri(uri: object) -> bool:
         return False
 
 
+def multikey_uri(actor_uri: str) -> str:
+    """The id of a local actor's Ed25519 key."""
+    return f"{actor_uri}#ed25519-key"
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRef:
     """What a local address means: an actor (`username`) or one of its works (`work_id`)."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fediart.domain.actors import Multikey
 from fediart.domain.reservations import Reservation
 
 AS = "https://www.w3.org/ns/activitystreams"
 AS_PUBLIC = f"{AS}#Public"
 AP_TYPE = "application/activity+json"
 AP_ACCEPT = f'{AP_TYPE}, application/ld+json; profile="{AS}"'
+
+DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v2"
+"""The context of integrity proofs (`signatures/integrity`)."""
 
 FEDIART = "urn:uuid:471d6064-35f8-4462-9467-61813ed008c0#"
 """Our own two terms stand under this name, which belongs to no host: see docs/fep-ai-reservation.md."""
@@ -80,6 +84,12 @@ ACTOR_CONTEXT: list[Any] = [
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
         "Hashtag": "as:Hashtag",
+        # Said here and not by naming the contexts of FEP-521a: whoever does not have those would have to fetch them.
+        "sec": "https://w3id.org/security#",
+        "Multikey": "sec:Multikey",
+        "assertionMethod": {"@id": "sec:assertionMethod", "@type": "@id", "@container": "@set"},
+        "controller": {"@id": "sec:controller", "@type": "@id"},
+        "publicKeyMultibase": {"@id": "sec:publicKeyMultibase", "@type": "sec:multibase"},
         **RIGHTS_TERMS,
     },
 ]
@@ -121,6 +131,7 @@ class ParsedActor:
     also_known_as: tuple[str, ...] = ()
     moved_to: str | None = None
     emojis: tuple[ParsedEmoji, ...] = ()
+    multikeys: tuple[Multikey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +225,5 @@ class ParsedActivity:
     cc: tuple[str, ...]
     published_ms: int | None
     raw: dict[str, Any]
+    has_proof: bool = False
+    """It came with an integrity proof that was verified."""

@@ -35,6 +35,18 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Multikey:
+    """An Ed25519 key of an actor's (FEP-521a). `key`: `publicKeyMultibase`. `expires_at` None: it does not end."""
+
+    id: str
+    key: str
+    expires_at: int | None = None
+
+    def holds_at(self, now: int) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """`host` is '' for a local actor. `summary` is sanitised HTML. `fields` are (name, sanitised HTML value)."""
 
@@ -68,6 +80,16 @@ class Actor:
     moved_at: int | None = None
     also_known_as: tuple[str, ...] = ()
     """Ids of a local artist's other accounts: whoever moves from there brings their followers."""
+    multikeys: tuple[Multikey, ...] = ()
+    """Keys that its integrity proofs are checked by, and requests where it signs those with them."""
+
+    def multikey(self, key_id: str, now: int) -> str | None:
+        """The key of this id, if it still holds."""
+        return next((held.key for held in self.multikeys if held.id == key_id and held.holds_at(now)), None)
+
+    def key(self, key_id: str, now: int) -> str | None:
+        """The key of this id: PEM, or a Multikey."""
+        return self.public_key_pem if key_id == self.public_key_id else self.multikey(key_id, now)
 
     @property
     def is_suspended(self) -> bool:

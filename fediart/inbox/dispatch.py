@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -225,7 +225,9 @@ def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:
 def _read(row: Row[Any]) -> _Arrival:
     activity = None
     try:
-        activity = parse_activity(load_document(msgspec.json.decode(row.payload)["body"].encode()))
+        payload = msgspec.json.decode(row.payload)
+        activity = parse_activity(load_document(payload["body"].encode()))
+        activity = replace(activity, has_proof=payload.get("has_proof", False))
         return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
     except ParseError as problem:
         _not_understood(activity, problem)

@@ -12,12 +12,14 @@ import structlog
 from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.parsers.activity import parse_activity
 from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
+from fediart.activitypub.signatures.integrity import Unproven
 from fediart.activitypub.signatures.verify import Refused
 from fediart.activitypub.vocabulary import ParsedActivity
+from fediart.domain.actors import Actor
 from fediart.errors import ParseError
 from fediart.inbox.dispatch import HANDLERS
 from fediart.inbox.synchronise import hear_of_followers
-from fediart.inbox.verify import signer_of
+from fediart.inbox.verify import prover_of, signer_of
 from fediart.instance import Instance
 from fediart.outbox.deliver import heard_from
 from fediart.storage import actors, arrivals
@@ -58,22 +60,51 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         reason = signer.reason.value if signer is not None else "the key cannot be fetched"
         log.info("inbox.refused", reason=reason, actor=activity.actor[:200], kind=activity.type)
         return Receipt(401, f"Not verified: {reason}.")
-    if signer.uri != activity.actor or not same_host(activity.uri, activity.actor):
-        # Somebody passes on what another said. Whoever said it can be asked; we do not take their word for it.
-        log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
-        return Receipt(401, "Not verified: signed by somebody else than its actor.")
+    if not same_host(activity.uri, activity.actor):
+        return _not_its_actor(signer, activity)
+    prover = await prover_of(instance, activity, signer, len(body)) if _may_be_proven(instance, activity, signer) else None
+    if isinstance(prover, Unproven):
+        log.info("inbox.refused", reason=prover.reason.value, actor=activity.actor[:200], kind=activity.type, signer=signer.uri)
+        return Receipt(401, f"Not verified: {prover.reason.value}.")
+    if signer.uri != activity.actor and prover is None:
+        return _not_its_actor(signer, activity)
     await heard_from(instance, signer.host)
+    sender = prover or signer
     if activity.type not in HANDLERS:
-        log.info("inbox.unknown_type", kind=activity.type, actor=signer.uri, activity=activity.uri)
+        log.info("inbox.unknown_type", kind=activity.type, actor=sender.uri, activity=activity.uri)
         return ACCEPTED
     fresh = await instance.storage.write(
-        arrivals.receive, uri=_told_as(activity, headers), actor_uri=signer.uri, body=body, now=instance.clock()
+        arrivals.receive,
+        uri=_told_as(activity, headers),
+        actor_uri=sender.uri,
+        body=body,
+        now=instance.clock(),
+        has_proof=prover is not None,
     )
     if fresh:
         instance.accepted_at = time.monotonic()
         instance.wake("arrival")
         await hear_of_followers(instance, signer, headers)
     return ACCEPTED
+
+
+PASSED_ON = frozenset({"Add", "Announce", "Create", "Delete", "EmojiReact", "Like", "Remove", "Update"})
+"""What is taken from somebody else than its actor, if it carries a proof. The others are between two servers, and some of them
+could be said again by whoever once heard them."""
+
+
+def _may_be_proven(instance: Instance, activity: ParsedActivity, signer: Actor) -> bool:
+    """Is it worth looking at a proof? Of what is passed on, only where both may speak here."""
+    if signer.uri == activity.actor:
+        return True
+    may_speak = not signer.is_suspended and not instance.identifiers.pretends_local(activity.actor)
+    return may_speak and activity.type in PASSED_ON
+
+
+def _not_its_actor(signer: Actor, activity: ParsedActivity) -> Receipt:
+    """Somebody passes on what another said. Whoever said it can be asked; we do not take their word for it."""
+    log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
+    return Receipt(401, "Not verified: signed by somebody else than its actor.")
 
 
 _ID_USED_AGAIN = frozenset({"Follow", "Undo"})

@@ -58,5 +58,6 @@ def _forget(db: Connection, now: int, base_url: str) -> None:
     arrivals.forget_arrivals(db, now - ARRIVALS_MS)
     looks.forget_looks(db, now - LOOKS_MS)
     deliveries.forget_ends(db, now - ENDS_MS)
+    deliveries.forget_forwarded(db, now - ENDS_MS, but_of=f"{base_url}/")
     hosts.forget_hosts(db, now - HOSTS_MS)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

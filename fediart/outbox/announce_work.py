@@ -17,6 +17,7 @@ from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork, Visibility
 from fediart.outbox.documents import actor_document, note_document
+from fediart.outbox.prove import proven
 from fediart.outbox.rights import policy_now
 from fediart.storage import actors, blocks, deliveries, follows, shown, works
 from fediart.storage.talk import talk_of
@@ -32,7 +33,7 @@ def say(
     work_id: int | None = None,
     for_followers: bool = False,
 ) -> int:
-    """Store an activity of a local actor and its deliveries. Returns the activity's id.
+    """Store an activity of a local actor, proven if it is for everybody, and its deliveries. Returns the activity's id.
 
     `for_followers`: each server that gets it also hears whom of it we count among the followers.
     """
@@ -40,7 +41,7 @@ def say(
         db,
         uri=document["id"],
         actor_id=actor_id,
-        body=msgspec.json.encode(document),
+        body=msgspec.json.encode(proven(db, document, actor_id, now)),
         inboxes=[(inbox, host_of(inbox)) for inbox in inboxes],
         now=now,
         work_id=work_id,

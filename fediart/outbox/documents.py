@@ -43,6 +43,7 @@ def actor_document(ids: Identifiers, shown: ShownActor, policy: AiPolicy) -> dic
             rights=rights_to_say(ids, policy, terms, actor, actor.created_at),
             also_known_as=actor.also_known_as,
             moved_to=actor.moved_to,
+            multikeys=actor.multikeys,
         ),
     )
 

@@ -118,6 +118,7 @@ def actor_values(parsed: ParsedActor, now: int) -> dict[str, Any]:
         "featured_uri": parsed.featured,
         "public_key_id": parsed.public_key_id,
         "public_key_pem": parsed.public_key_pem,
+        "multikeys": actors.multikeys_text(parsed.multikeys),
         "locked": parsed.locked,
         "fetched_at": now,
     }

@@ -14,8 +14,8 @@ class Signers:
     """Bounded. What is stored about an actor is put here when it is stored, so that an old key does not live on."""
 
     def __init__(self) -> None:
-        self._by_key: OrderedDict[str, Actor] = OrderedDict()
-        self._keys: dict[str, str] = {}
+        self._by_key: dict[str, Actor] = {}
+        self._keys: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._asked_until: OrderedDict[str, int] = OrderedDict()
         self.asked: dict[str, asyncio.Task[Actor | None]] = {}
         """Keys that are being fetched now."""
@@ -23,20 +23,22 @@ class Signers:
     def get(self, key_id: str) -> Actor | None:
         actor = self._by_key.get(key_id)
         if actor is not None:
-            self._by_key.move_to_end(key_id)
+            self._keys.move_to_end(actor.uri)
         return actor
 
     def put(self, actor: Actor) -> None:
+        """Under each of its keys. One that another actor has already is no longer that one's."""
         self.forget(actor.uri)
-        self._by_key[actor.public_key_id] = actor
-        self._keys[actor.uri] = actor.public_key_id
-        if len(self._by_key) > MOST:
-            _, oldest = self._by_key.popitem(last=False)
-            self._keys.pop(oldest.uri, None)
+        ids = (actor.public_key_id, *(key.id for key in actor.multikeys))
+        for holder in {held.uri for id_ in ids if (held := self._by_key.get(id_)) is not None}:
+            self.forget(holder)
+        self._by_key.update(dict.fromkeys(ids, actor))
+        self._keys[actor.uri] = ids
+        if len(self._keys) > MOST:
+            self.forget(next(iter(self._keys)))
 
     def forget(self, uri: str) -> None:
-        key_id = self._keys.pop(uri, None)
-        if key_id is not None:
+        for key_id in self._keys.pop(uri, ()):
             self._by_key.pop(key_id, None)
 
     def was_right(self, key_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from fediart.domain.actors import Actor
+from fediart.domain.actors import Actor, Multikey
 from fediart.domain.choices import Choices
 from fediart.domain.licences import licensing_from
 from fediart.domain.moderation import Standing
@@ -21,7 +21,9 @@ from fediart.storage.emojis import emojis_in, those_in
 from fediart.storage.tables import accounts, actors, follows, works
 
 PUBLIC_COLUMNS = tuple(actors.c[name] for name in Actor.__dataclass_fields__)
-_FIELDS, _STANDING, _ALIASES = (tuple(Actor.__dataclass_fields__).index(name) for name in ("fields", "standing", "also_known_as"))
+_FIELDS, _STANDING, _ALIASES, _MULTIKEYS = (
+    tuple(Actor.__dataclass_fields__).index(name) for name in ("fields", "standing", "also_known_as", "multikeys")
+)
 _BY_IDS = select(*PUBLIC_COLUMNS).where(actors.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -32,7 +34,17 @@ def actor_of(row: Row[Any]) -> Actor:
     values[_FIELDS] = tuple((name, value) for name, value in json.loads(written)) if written != "[]" else ()
     values[_STANDING] = Standing(values[_STANDING])
     values[_ALIASES] = tuple(json.loads(values[_ALIASES])) if values[_ALIASES] != "[]" else ()
+    values[_MULTIKEYS] = _read_multikeys(values[_MULTIKEYS])
     return Actor(*values)
+
+
+def multikeys_text(keys: Iterable[Multikey]) -> str:
+    """As they stand in a row."""
+    return json.dumps([[key.id, key.key, key.expires_at] for key in keys])
+
+
+def _read_multikeys(text: str) -> tuple[Multikey, ...]:
+    return tuple(Multikey(*item) for item in json.loads(text)) if text != "[]" else ()
 
 
 def _one(db: Connection, *conditions: Any) -> Actor | None:
@@ -53,7 +65,12 @@ def actor_by_uri(db: Connection, uri: str) -> Actor | None:
 
 
 def actor_by_key_id(db: Connection, key_id: str) -> Actor | None:
-    return _one(db, actors.c.public_key_id == key_id)
+    """Of an Ed25519 key where its id begins with the actor's, as FEP-521a wants it."""
+    found = _one(db, actors.c.public_key_id == key_id)
+    if found is not None or "#" not in key_id:
+        return found
+    found = actor_by_uri(db, key_id.split("#")[0])
+    return found if found is not None and any(key.id == key_id for key in found.multikeys) else None
 
 
 def actor_named(db: Connection, username: str, host: str = "") -> Actor | None:
@@ -92,6 +109,25 @@ def signing_key(db: Connection, actor_id: int) -> tuple[str, str] | None:
     """(key id, private key as PEM) of a local actor."""
     row = db.execute(select(actors.c.public_key_id, actors.c.private_key_pem).where(actors.c.id == actor_id)).first()
     return (row[0], row[1]) if row and row[1] else None
+
+
+def proof_key(db: Connection, actor_id: int) -> tuple[str, str] | None:
+    """(key id, private Ed25519 key as PEM) by which a local actor proves what it said."""
+    row = db.execute(select(actors.c.multikeys, actors.c.ed25519_pem).where(actors.c.id == actor_id)).first()
+    keys = _read_multikeys(row[0]) if row and row[1] else ()
+    return (keys[0].id, row[1]) if row and keys else None
+
+
+def without_proof_key(db: Connection) -> list[tuple[int, str]]:
+    """(id, uri) of local actors from before there were such keys."""
+    query = select(actors.c.id, actors.c.uri).where(actors.c.host == "", actors.c.ed25519_pem.is_(None), ~actors.c.gone)
+    return [(row[0], row[1]) for row in db.execute(query)]
+
+
+def put_proof_key(db: Connection, actor_id: int, key: Multikey, private_pem: str) -> None:
+    """A first key. One that is there stays."""
+    lacking = update(actors).where(actors.c.id == actor_id, actors.c.ed25519_pem.is_(None))
+    db.execute(lacking.values(multikeys=multikeys_text([key]), ed25519_pem=private_pem))
 
 
 def insert_actor(db: Connection, values: dict[str, Any]) -> None:

@@ -15,11 +15,14 @@ _HANDLE = text(
 )
 
 
-def receive(db: Connection, *, uri: str, actor_uri: str, body: bytes, now: int) -> bool:
-    """Keep an activity and the job that will handle it. False when its id was here before."""
+def receive(db: Connection, *, uri: str, actor_uri: str, body: bytes, now: int, has_proof: bool = False) -> bool:
+    """Keep an activity and the job that will handle it. False when its id was here before.
+
+    `has_proof`: it carries an integrity proof, which was verified.
+    """
     if db.execute(_ARRIVE, {"uri": uri, "actor": actor_uri, "now": now}).rowcount != 1:
         return False
-    payload = msgspec.json.encode({"actor": actor_uri, "body": body.decode()})
+    payload = msgspec.json.encode({"actor": actor_uri, "body": body.decode(), "has_proof": has_proof})
     db.execute(_HANDLE, {"id": new_id(now), "lane": actor_uri, "payload": payload, "now": now})
     return True
 

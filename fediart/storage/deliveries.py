@@ -71,6 +71,31 @@ def say(
     return activity_id
 
 
+def was_said(db: Connection, uri: str) -> bool:
+    return db.execute(select(activities.c.id).where(activities.c.uri == uri)).first() is not None
+
+
+def was_forwarded(db: Connection, work_id: int) -> bool:
+    """Was it passed on that this work of another server was published?"""
+    return db.execute(select(activities.c.id).where(activities.c.work_id == work_id).limit(1)).first() is not None
+
+
+def count_forwarded(db: Connection, actor_id: int, *, since: int, but_of: str) -> int:
+    """Activities of others (whose ids do not begin with `but_of`) that this actor passed on since then."""
+    lately = (activities.c.actor_id == actor_id, activities.c.id >= since << 16)
+    theirs = ~activities.c.uri.startswith(but_of, autoescape=True)
+    return db.execute(select(func.count()).select_from(activities).where(*lately, theirs)).scalar_one()
+
+
+def forget_forwarded(db: Connection, before: int, *, but_of: str) -> int:
+    """Activities of others that were passed on before then, and wait for nobody."""
+    waiting = select(deliveries.c.id).where(deliveries.c.activity_id == activities.c.id).exists()
+    theirs = ~activities.c.uri.startswith(but_of, autoescape=True)
+    ids = list(db.execute(select(activities.c.id).where(activities.c.id < before << 16, theirs, ~waiting).limit(500)).scalars())
+    db.execute(delete(delivery_counts).where(delivery_counts.c.activity_id.in_(ids)))
+    return db.execute(delete(activities).where(activities.c.id.in_(ids))).rowcount
+
+
 def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit: int) -> list[Sending]:
     """Deliveries that are due, claimed, in the order in which they were said."""
     claimed = leases.claim(db, deliveries, now=now, lease=lease, lease_ms=lease_ms, limit=limit)

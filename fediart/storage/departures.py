@@ -91,5 +91,9 @@ def forget_keys(db: Connection) -> int:
     told = [actor_id for actor_id in db.execute(ready).scalars() if not deliveries.is_unsent(db, actor_id)]
     for actor_id in told:
         deliveries.forget_said(db, actor_id)
-        db.execute(update(actors).where(actors.c.id == actor_id).values(private_key_pem=None, public_key_pem=""))
+        db.execute(
+            update(actors)
+            .where(actors.c.id == actor_id)
+            .values(private_key_pem=None, public_key_pem="", ed25519_pem=None, multikeys="[]")
+        )
     return len(told)

@@ -79,6 +79,9 @@ actors = Table(
     # Where its followers were sent, once both addresses had said so.
     Column("moved_to", Text),
     Column("moved_at", BigInteger),
+    # Ed25519 keys for integrity proofs, as JSON: [id, Multikey, end or null] each. `ed25519_pem`: the private one, where local.
+    Column("multikeys", Text, nullable=False, server_default="[]"),
+    Column("ed25519_pem", Text),
     # A local artist's other addresses (ids of actors, JSON): from there her followers may be sent here.
     Column("also_known_as", Text, nullable=False, server_default="[]"),
     UniqueConstraint("host", "username"),

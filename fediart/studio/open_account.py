@@ -8,8 +8,9 @@ import secrets
 
 from sqlalchemy import Connection
 
-from fediart.activitypub.signatures.keys import generate_rsa_pair
-from fediart.domain.actors import Account, Role, password_problem, username_problem
+from fediart.activitypub.identifiers import multikey_uri
+from fediart.activitypub.signatures.keys import generate_ed25519_pair, generate_rsa_pair
+from fediart.domain.actors import Account, Multikey, Role, password_problem, username_problem
 from fediart.errors import BadInput, Conflict, NotFound
 from fediart.ids import new_id
 from fediart.instance import Instance, token_hash
@@ -66,9 +67,11 @@ async def open_account(
 
 def _actor_values(instance: Instance, account: Account, username: str, private_pem: str, public_pem: str) -> dict[str, object]:
     ids = instance.identifiers
+    uri = ids.actor_uri(username)
+    ed25519_pem, multikey = generate_ed25519_pair()
     return {
         "id": account.actor_id,
-        "uri": ids.actor_uri(username),
+        "uri": uri,
         "host": "",
         "username": username,
         "kind": "Person",
@@ -82,6 +85,8 @@ def _actor_values(instance: Instance, account: Account, username: str, private_p
         "public_key_id": ids.key_uri(username),
         "public_key_pem": public_pem,
         "private_key_pem": private_pem,
+        "multikeys": actors.multikeys_text([Multikey(multikey_uri(uri), multikey)]),
+        "ed25519_pem": ed25519_pem,
         "created_at": account.created_at,
         "fetched_at": account.created_at,
     }

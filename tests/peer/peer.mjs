@@ -10,16 +10,18 @@ import {
 
 const origin = `http://localhost:${process.argv[2]}`;
 const name = "petra";
-const keys = [await generateCryptoKeyPair("RSASSA-PKCS1-v1_5")];
+const keys = [await generateCryptoKeyPair("RSASSA-PKCS1-v1_5"), await generateCryptoKeyPair("Ed25519")];
 const said = new Map(); // activities by id, for Undo
 const followers = [];
 let sent = []; // how each request of ours was signed, and what the answer was
 let last = null; // the request that came last, as it came
+let told = ""; // the activity that was sent last, as it was sent
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const plainFetch = globalThis.fetch;
 globalThis.fetch = async (request, options) => {
+  if (request.method === "POST") told = await request.clone().text();
   const answer = await plainFetch(request, options);
   if (request.method === "POST") {
     const form = request.headers.has("signature-input") ? "rfc9421" : "cavage";
@@ -117,6 +119,7 @@ async function answer(incoming) {
   const body = await bodyOf(incoming);
   if (incoming.url === "/control") return Response.json(await obey(JSON.parse(body)));
   if (incoming.url === "/last") return Response.json(last);
+  if (incoming.url === "/told") return new Response(told);
   if (incoming.url === "/picture.jpg") return new Response(readFileSync(process.argv[3]), { headers: { "content-type": "image/jpeg" } });
   const headers = Object.entries(incoming.headers);
   if (incoming.method === "POST") last = { path: incoming.url, headers: incoming.headers, body: body.toString("base64") };

@@ -5,6 +5,7 @@ Both say under which handle they are found (FEP-2c59).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from fediart.activitypub.builders.note import RightsToBuild, rights_fields
 from fediart.activitypub.identifiers import Identifiers
 from fediart.activitypub.vocabulary import ACTOR_CONTEXT
 from fediart.clock import to_iso
+from fediart.domain.actors import Multikey
 
 _DAY = 86_400_000
 
@@ -39,6 +41,12 @@ class ActorToBuild:
     rights: RightsToBuild | None = None
     also_known_as: tuple[str, ...] = ()
     moved_to: str | None = None
+    multikeys: tuple[Multikey, ...] = ()
+
+
+def _multikeys(uri: str, keys: Sequence[Multikey]) -> list[dict[str, str]]:
+    """FEP-521a. In `publicKey` no second key may stand: many servers read one object there."""
+    return [{"id": held.id, "type": "Multikey", "controller": uri, "publicKeyMultibase": held.key} for held in keys]
 
 
 def _key(uri: str, pem: str) -> dict[str, str]:
@@ -74,6 +82,7 @@ def build_actor(ids: Identifiers, actor: ActorToBuild) -> dict[str, Any]:
         # The day only: to the millisecond it would say when somebody sat at the machine.
         "published": to_iso(actor.published_ms - actor.published_ms % _DAY),
         "publicKey": _key(uri, actor.public_key_pem),
+        "assertionMethod": _multikeys(uri, actor.multikeys),
         "alsoKnownAs": list(actor.also_known_as),
         "attachment": [{"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields],
         "tag": [],
@@ -99,7 +108,7 @@ def only_keys(document: dict[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in OF_A_KEY if name in document}
 
 
-def build_instance_actor(ids: Identifiers, public_key_pem: str) -> dict[str, Any]:
+def build_instance_actor(ids: Identifiers, public_key_pem: str, multikeys: Sequence[Multikey]) -> dict[str, Any]:
     uri = ids.instance_actor_uri
     return {
         "@context": ACTOR_CONTEXT,
@@ -114,5 +123,6 @@ def build_instance_actor(ids: Identifiers, public_key_pem: str) -> dict[str, Any
         "endpoints": {"sharedInbox": ids.shared_inbox},
         "manuallyApprovesFollowers": True,
         "publicKey": _key(uri, public_key_pem),
+        "assertionMethod": _multikeys(uri, multikeys),
         "implements": list(IMPLEMENTS),
     }

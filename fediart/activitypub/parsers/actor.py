@@ -8,11 +8,14 @@ from typing import Any
 from fediart.activitypub.identifiers import host_of, same_host
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.parsers.emojis import parse_emojis
+from fediart.activitypub.signatures.keys import load_multikey
 from fediart.activitypub.vocabulary import ParsedActor
+from fediart.domain.actors import Multikey
 from fediart.errors import ParseError
 
 KINDS = frozenset({"Person", "Service", "Application", "Group", "Organization"})
 MAX_FIELDS = 50
+MAX_KEYS = 10
 _USERNAME = re.compile(r"[\w.-]{1,256}", re.ASCII)
 
 
@@ -61,7 +64,24 @@ def parse_actor(document: dict[str, Any]) -> ParsedActor:
         also_known_as=fields.addresses(document.get("alsoKnownAs")),
         moved_to=fields.uri(document.get("movedTo")),
         emojis=parse_emojis(document.get("tag")),
+        multikeys=_multikeys(uri, document.get("assertionMethod")),
     )
+
+
+def _multikeys(uri: str, value: Any) -> tuple[Multikey, ...]:
+    """Ed25519 keys that stand whole in the actor's own document (FEP-521a) and that it controls; others are left out."""
+    found: dict[str, Multikey] = {}
+    for item in fields.listed(value, MAX_KEYS):
+        if not isinstance(item, dict) or fields.kind(item.get("type")) != "Multikey" or item.get("controller") != uri:
+            continue
+        key_id, text = fields.uri(item), item.get("publicKeyMultibase")
+        is_own = key_id is not None and same_host(uri, key_id) and ("#" not in key_id or key_id.split("#")[0] == uri)
+        if key_id is None or not is_own or not isinstance(text, str) or load_multikey(text) is None:
+            continue
+        ends = [fields.moment(item[word]) for word in ("expires", "revoked") if word in item]
+        # A time that cannot be read is not taken for none.
+        found.setdefault(key_id, Multikey(key_id, text, min((end or 0 for end in ends), default=None)))
+    return tuple(found.values())
 
 
 def _own(uri: str, value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""RSA keys as PEM: made, loaded, kept at hand. Other servers' keys are bounded before they cost anything."""
+"""Keys as text: RSA as PEM, Ed25519 as Multikey (FEP-521a). Made, loaded, kept at hand. Other servers' keys are bounded first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import lru_cache
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+from fediart.activitypub.signatures.multibase import base58_multibase, read_multibase
 
 SMALLEST, LARGEST = 2048, 4096
 """Bits of an RSA key we accept. Larger ones cost the verifier (RSA-16384: 1.8 ms each)."""
@@ -24,6 +26,41 @@ def generate_rsa_pair() -> tuple[str, str]:
     return private, public.decode()
 
 
+_ED25519 = b"\xed\x01"
+"""The multicodec of an Ed25519 public key, as a varint."""
+
+
+def generate_ed25519_pair() -> tuple[str, str]:
+    """(private PEM, public Multikey text) of a new Ed25519 key."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return private, ed25519_multikey(key.public_key())
+
+
+def ed25519_multikey(key: ed25519.Ed25519PublicKey) -> str:
+    """`publicKeyMultibase` of a key: `z6Mk…`. https://codeberg.org/fediverse/fep/src/branch/main/fep/521a/fep-521a.md"""
+    return base58_multibase(_ED25519 + key.public_bytes_raw())
+
+
+@lru_cache(maxsize=4096)
+def load_multikey(text: str) -> ed25519.Ed25519PublicKey | None:
+    """A key of another server, or None when it is no Ed25519 key as a Multikey."""
+    data = read_multibase(text)
+    if data is None or len(data) != 34 or not data.startswith(_ED25519):
+        return None
+    return ed25519.Ed25519PublicKey.from_public_bytes(data[2:])
+
+
+@lru_cache(maxsize=256)
+def load_ed25519_private(pem: str) -> ed25519.Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 key")
+    return key
+
+
 @lru_cache(maxsize=256)
 def load_private(pem: str) -> rsa.RSAPrivateKey:
     """Our own key: its primes were checked when it was made; checking them again costs 50 ms."""
@@ -33,9 +70,13 @@ def load_private(pem: str) -> rsa.RSAPrivateKey:
     return key
 
 
+def load_public(text: str) -> PublicKey | None:
+    """A key of another server, as PEM or Multikey; None when it is none that we accept."""
+    return load_multikey(text) if text.startswith("z") else _load_pem(text)
+
+
 @lru_cache(maxsize=4096)
-def load_public(pem: str) -> PublicKey | None:
-    """A key of another server, or None when it is none that we accept."""
+def _load_pem(pem: str) -> PublicKey | None:
     if len(pem) > 8_192:
         return None
     try:

@@ -327,9 +327,9 @@ def _rfc9421_text(
 # ------------------------------------------------------------------------------------------------- the check
 
 
-def check_signature(to_check: SignatureToCheck, public_pem: str) -> Verified | Refused:
-    """Judge with the key."""
-    key = load_public(public_pem)
+def check_signature(to_check: SignatureToCheck, public_key: str) -> Verified | Refused:
+    """Judge with the key, which is PEM or a Multikey."""
+    key = load_public(public_key)
     if key is None:
         return Refused(Reason.KEY)
     if not (to_check.rsa_allowed if isinstance(key, rsa.RSAPublicKey) else to_check.ed25519_allowed):

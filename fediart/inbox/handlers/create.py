@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.errors import ParseError
+from fediart.inbox.forward import forward_answer
 from fediart.inbox.handlers.keep_note import ReadNote, concerns_us, fetch_note, keep_note
-from fediart.inbox.outcome import NOTHING, Done, Later, left
+from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import Instance
 
 
@@ -19,10 +20,10 @@ def handle_create(
 ) -> Done | Later:
     if read is None:
         return partial(_fetch_first, instance, sender, activity)
-    return _keep(db, instance, sender, read, now)
+    return _keep(db, instance, sender, activity, read, now)
 
 
-def _keep(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now: int) -> Done:
+def _keep(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, read: ReadNote, now: int) -> Done:
     note = read.note
     if note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
@@ -30,12 +31,14 @@ def _keep(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now
         return left("a vote, and there are no polls of ours")
     if not concerns_us(db, sender, note):
         return left("it concerns nobody here")
-    if keep_note(db, instance.policy, sender, read, now) is None:
+    work = keep_note(db, instance.policy, sender, read, now)
+    if work is None:
         return left("it is here already, or not to be kept")
-    return Done(wake=("bring_image",)) if note.attachments or note.emojis else NOTHING
+    crews = forward_answer(db, instance.identifiers, sender, activity, work, now)
+    return Done(wake=(*crews, "bring_image") if note.attachments or note.emojis else crews)
 
 
 async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
     """Only its id was said: it is asked of its own server."""
     read = await fetch_note(instance, activity)
-    return await instance.storage.write(_keep, instance, sender, read, instance.clock())
+    return await instance.storage.write(_keep, instance, sender, activity, read, instance.clock())

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
-from fediart.inbox.outcome import Done, Later, left
+from fediart.inbox.forward import forward_answer
+from fediart.inbox.outcome import NOTHING, Done, Later, left
 from fediart.instance import Instance
 from fediart.storage import departures, quotes, works
 
@@ -21,7 +22,7 @@ def handle_delete(
         return left("what it deletes is on another host")
     if activity.object_uri == sender.uri:
         return partial(_remove_actor, instance, sender)
-    return Done(discard=tuple(_remove(db, sender, activity.object_uri, now)))
+    return _remove(db, instance, sender, activity, activity.object_uri, now)
 
 
 async def _remove_actor(instance: Instance, sender: Actor) -> Done:
@@ -37,12 +38,13 @@ async def _remove_actor(instance: Instance, sender: Actor) -> Done:
     return Done(discard=tuple(names))
 
 
-def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
+def _remove(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, uri: str, now: int) -> Done:
     work = works.work_by_uri(db, uri)
     quotes.drop_quotes_by(db, uri, sender.id)
     if work is None:
         works.put_tombstone(db, uri, sender.uri, now)  # its Create may still be on the way
-        return []
+        return NOTHING
     if work.actor_id != sender.id:
-        return []
-    return works.remove_work(db, work, sender.uri, now)[0]
+        return NOTHING
+    crews = forward_answer(db, instance.identifiers, sender, activity, work, now)
+    return Done(wake=crews, discard=tuple(works.remove_work(db, work, sender.uri, now)[0]))

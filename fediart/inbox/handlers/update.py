@@ -10,6 +10,7 @@ from fediart.activitypub.parsers.actor import KINDS
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.errors import ParseError
+from fediart.inbox.forward import forward_answer
 from fediart.inbox.handlers.keep_note import ReadNote, change_note, fetch_note
 from fediart.inbox.outcome import NOTHING, Done, Later, left
 from fediart.instance import Instance
@@ -27,7 +28,7 @@ def handle_update(
         return left("what it changes is not here")
     if read is None:
         return partial(_fetch_first, instance, sender, activity)
-    return _change(db, instance, sender, read, now)
+    return _change(db, instance, sender, activity, read, now)
 
 
 async def _refresh(instance: Instance, sender: Actor) -> Done:
@@ -38,10 +39,10 @@ async def _refresh(instance: Instance, sender: Actor) -> Done:
 
 async def _fetch_first(instance: Instance, sender: Actor, activity: ParsedActivity) -> Done:
     read = await fetch_note(instance, activity)
-    return await instance.storage.write(_change, instance, sender, read, instance.clock())
+    return await instance.storage.write(_change, instance, sender, activity, read, instance.clock())
 
 
-def _change(db: Connection, instance: Instance, sender: Actor, read: ReadNote, now: int) -> Done:
+def _change(db: Connection, instance: Instance, sender: Actor, activity: ParsedActivity, read: ReadNote, now: int) -> Done:
     note = read.note
     if note.attributed_to != sender.uri:
         raise ParseError("This post is by somebody else.")
@@ -50,4 +51,7 @@ def _change(db: Connection, instance: Instance, sender: Actor, read: ReadNote, n
         return left("what it changes is not here, or somebody else's")
     if work.edited_at is not None and note.updated_ms is not None and note.updated_ms < work.edited_at:
         return left("an older edit that came late")
-    return Done(wake=("bring_image",), discard=tuple(change_note(db, instance.policy, work, sender, read, now)))
+    unused = change_note(db, instance.policy, work, sender, read, now)
+    changed = works.work_by_id(db, work.id)
+    crews = forward_answer(db, instance.identifiers, sender, activity, changed, now) if changed is not None else ()
+    return Done(wake=(*crews, "bring_image"), discard=tuple(unused))

@@ -31,6 +31,7 @@ from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, media_url, note_document
+from fediart.outbox.prove import proven
 from fediart.storage import actors, follows, quotes, talk, works
 from fediart.storage import shown as shown_rows
 from fediart.web.activitypub.asker import admit, is_apart, verified
@@ -174,7 +175,8 @@ async def nodeinfo(request: Request) -> Response:
 
 async def instance_actor(request: Request) -> Response:
     instance = _instance(request)
-    return activity_response(build_instance_actor(instance.identifiers, instance.instance_actor.public_key_pem))
+    own = instance.instance_actor
+    return activity_response(build_instance_actor(instance.identifiers, own.public_key_pem, own.multikeys))
 
 
 async def instance_outbox(request: Request) -> Response:
@@ -222,12 +224,18 @@ async def work(request: Request) -> Response:
     seen, to, cc = await open_work(request, also_unsigned=is_page)
     if is_page:
         return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
-    return activity_response(await _note(request, seen, to, cc))
+    return activity_response(await _proven(request, seen, await _note(request, seen, to, cc)))
+
+
+async def _proven(request: Request, seen: ShownWork, document: dict[str, Any]) -> dict[str, Any]:
+    """With a proof of when the work was published or changed: asked twice, it is the same."""
+    work = seen.work
+    return await _instance(request).storage.read(proven, document, work.actor_id, work.edited_at or work.published_at)
 
 
 async def work_activity(request: Request) -> Response:
     seen, to, cc = await open_work(request)
-    return activity_response(build_create(await _note(request, seen, to, cc)))
+    return activity_response(await _proven(request, seen, build_create(await _note(request, seen, to, cc))))
 
 
 async def likes(request: Request) -> Response:
