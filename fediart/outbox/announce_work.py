@@ -18,7 +18,7 @@ from fediart.domain.actors import Actor
 from fediart.domain.works import ShownWork
 from fediart.outbox.documents import actor_document, note_document
 from fediart.outbox.rights import policy_now
-from fediart.storage import actors, blocks, deliveries, follows, shown, works
+from fediart.storage import actors, blocks, deliveries, follows, reactions, shown, works
 
 
 def say(
@@ -66,6 +66,11 @@ def _told(
     return seen, author, to, cc
 
 
+def _and_reached(db: Connection, author: Actor, work_id: int, inboxes: list[str]) -> list[str]:
+    """Also those who have the work from others: a boost carries it to servers where nobody follows its artist."""
+    return list(dict.fromkeys([*inboxes, *reactions.inboxes_reached(db, work_id, blocks.apart_from(db, author.id))]))
+
+
 def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
     """Create: a work was published."""
     told = _told(db, work_id)
@@ -83,17 +88,20 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
         return
     seen, author, to, cc = told
     document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc), now)
-    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now, work_id=work_id)
+    inboxes = audience_of(db, author, to, cc)
+    if seen.work.visibility.is_open:
+        inboxes = _and_reached(db, author, work_id, inboxes)
+    say(db, document, actor_id=author.id, inboxes=inboxes, now=now, work_id=work_id)
 
 
 def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
-    """Delete: to everyone who was told of the work. Called before its rows go."""
+    """Delete: to everyone who was told of the work, and where likes, boosts and answers show it. Called before its rows go."""
     told = _told(db, work_id, also_of_suspended=True)
     if told is None:
         return
     seen, author, to, cc = told
     document = build_delete(seen.work.uri, author.uri, to, cc)
-    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now)
+    say(db, document, actor_id=author.id, inboxes=_and_reached(db, author, work_id, audience_of(db, author, to, cc)), now=now)
 
 
 def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
+from fediart.domain.works import Work
 from fediart.inbox.outcome import Done, Later, left
-from fediart.instance import Instance
-from fediart.storage import actors, follows, works
+from fediart.instance import DELIVERY, Instance
+from fediart.outbox.react import tell_unboost
+from fediart.storage import actors, follows, reactions, works
 
 BATCH = 40
 
@@ -23,7 +25,7 @@ def handle_delete(
         return left("what it deletes is on another host")
     if activity.object_uri == sender.uri:
         return partial(_remove_actor, instance, sender)
-    return Done(discard=tuple(_remove(db, sender, activity.object_uri, now)))
+    return Done(wake=(DELIVERY,), discard=tuple(_remove(db, sender, activity.object_uri, now)))
 
 
 async def _remove_actor(instance: Instance, sender: Actor) -> Done:
@@ -34,7 +36,7 @@ async def _remove_actor(instance: Instance, sender: Actor) -> Done:
         found, unused = await instance.storage.write(_remove_some, sender, instance.clock())
         names += unused
         if not found:
-            return Done(discard=tuple(names))
+            return Done(wake=(DELIVERY,), discard=tuple(names))
 
 
 def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
@@ -44,6 +46,15 @@ def _remove(db: Connection, sender: Actor, uri: str, now: int) -> list[str]:
         return []
     if work.actor_id != sender.id:
         return []
+    return _remove_work(db, sender, work, now)
+
+
+def _remove_work(db: Connection, sender: Actor, work: Work, now: int) -> list[str]:
+    """Who has the work from a boost of ours hears no Delete of its author, who does not know them: the boost is taken back."""
+    for booster_id, uri in reactions.local_boosts(db, work.id):
+        booster = actors.actor_by_id(db, booster_id)
+        if booster is not None:
+            tell_unboost(db, booster, work, sender, uri, now)
     return works.remove_work(db, work, sender.uri, now)[0]
 
 
@@ -54,5 +65,5 @@ def _remove_some(db: Connection, sender: Actor, now: int) -> tuple[int, list[str
     names: list[str] = []
     found = works.works_of(db, sender.id, sender.id, limit=BATCH)
     for shown in found:
-        names += works.remove_work(db, shown.work, sender.uri, now)[0]
+        names += _remove_work(db, sender, shown.work, now)
     return len(found), names
