@@ -168,10 +168,11 @@ class Keeper:
 class SecureKeeper(Keeper):
     """Behind TLS, as servers on the internet are: plain http is not spoken, and one authority is believed."""
 
-    def __init__(self, data: Path, authority: Authority, name: str = "mira") -> None:
+    def __init__(self, data: Path, authority: Authority, name: str = "mira", host: str = "") -> None:
+        """`front`: the port that `a_front` is to take. `host`: a name, where that is 443."""
         self.authority = authority
-        self.front = free_port()
-        self.side = asyncio.run(_prepare_at(f"https://localhost:{self.front}", name, data))
+        self.front = 443 if host else free_port()
+        self.side = asyncio.run(_prepare_at(f"https://{host or f'localhost:{self.front}'}", name, data))
         self.uri = f"{self.side.url}/users/{name}"
         self.client = httpx.Client(
             base_url=self.side.url,

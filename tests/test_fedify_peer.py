@@ -202,6 +202,10 @@ def test_a_fedify_server_follows_receives_a_cloaked_work_and_answers_and_neither
     assert [item["acct"] for item in artist.ask("GET", followed)] == [peer.handle()]
     assert peer.say(artist.uri, "Undo", 3, object=f"{peer.uri()}#follow/1") == ACCEPTED
     wait_for("she follows no more", lambda: artist.ask("GET", followed) == [])
+    artist.post("For nobody there")
+    artist.post(f"For one @{peer.handle()}")
+    create = wait_for("what names her reaches her", lambda: peer.believed("Create")[1:])[0]["believed"]
+    assert "For one" in create["object"]["content"], "what was said before it would have come before it"
 
 
 def test_our_artist_follows_somebody_on_a_fedify_server_through_what_she_shows_changes_and_deletes_and_where_she_moves(
@@ -215,17 +219,19 @@ def test_our_artist_follows_somebody_on_a_fedify_server_through_what_she_shows_c
     note = f"{peer.url}/notes/2"
     assert peer.say(artist.uri, "Create", 2, note=note, content="<p>Graphite on paper</p>", alt=["A heron"]) == ACCEPTED
 
+    def hers() -> list[dict[str, Any]]:
+        return [item for item in artist.ask("GET", "/api/v1/timelines/home") if item["account"]["id"] == petra]
+
     def arrived() -> dict[str, Any] | None:
-        home = artist.ask("GET", "/api/v1/timelines/home")
-        whole = [item for item in home if all(p["url"] != p["remote_url"] for p in item["media_attachments"])]
+        whole = [item for item in hers() if all(p["url"] != p["remote_url"] for p in item["media_attachments"])]
         return whole[0] if whole else None
 
     shown = wait_for("her work and its picture are here", arrived)
     assert (shown["uri"], shown["content"], shown["account"]["id"]) == (note, "<p>Graphite on paper</p>", petra)
     [picture] = shown["media_attachments"]
     assert picture["description"] == "A heron"
-    copy, hers = (peer.web.get(url).content for url in (picture["url"], picture["remote_url"]))
-    assert copy == hers
+    copy, original = (peer.web.get(url).content for url in (picture["url"], picture["remote_url"]))
+    assert copy == original
 
     artist.ask("POST", f"/api/v1/statuses/{shown['id']}/favourite")
     assert peer.one("Like")["believed"]["object"] == note
@@ -240,7 +246,7 @@ def test_our_artist_follows_somebody_on_a_fedify_server_through_what_she_shows_c
     read = f"/api/v1/statuses/{shown['id']}"
     wait_for("her change is here", lambda: artist.ask("GET", read)["content"] == "<p>Graphite and chalk</p>")
     assert peer.say(artist.uri, "Delete", note=note) == ACCEPTED
-    wait_for("her work is gone", lambda: artist.ask("GET", "/api/v1/timelines/home") == [])
+    wait_for("her work is gone", lambda: not hers())
 
     peer.lines.clear()
     assert peer.say(artist.uri, "Move") == ACCEPTED

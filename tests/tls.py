@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Files: the authority's own certificate, and one with its key for servers on `localhost`."""
+    """Files: the authority's own certificate, and one with its key for servers here."""
 
     root: Path
     certificate: Path
@@ -37,7 +37,22 @@ class Authority:
         return context
 
 
-def make_authority(folder: Path) -> Authority:
+_MAY_SIGN = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""Python 3.13 refuses an authority that does not say so."""
+
+
+def make_authority(folder: Path, *more: str) -> Authority:
+    """`more`: further names of servers."""
     folder.mkdir(parents=True, exist_ok=True)
     ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thrown away after the tests")])
@@ -48,9 +63,12 @@ def make_authority(folder: Path) -> Authority:
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
         return builder.not_valid_after(now + datetime.timedelta(days=2))
 
+    whose = x509.SubjectKeyIdentifier.from_public_key(ours.public_key())
     root = begun(issuer, ours.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    root = root.add_extension(whose, critical=False).add_extension(_MAY_SIGN, critical=True)
+    names = [*map(x509.DNSName, ("localhost", *more)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = begun(x509.Name([]), theirs.public_key()).add_extension(x509.SubjectAlternativeName(names), critical=True)
+    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(whose), critical=False)
     made = Authority(folder / "root.pem", folder / "certificate.pem", folder / "key.pem")
     made.root.write_bytes(root.sign(ours, hashes.SHA256()).public_bytes(Encoding.PEM))
     made.certificate.write_bytes(leaf.sign(ours, hashes.SHA256()).public_bytes(Encoding.PEM))
@@ -59,14 +77,14 @@ def make_authority(folder: Path) -> Authority:
 
 
 @contextlib.contextmanager
-def a_front(authority: Authority, port: int, backend: int) -> Iterator[None]:
-    """https://localhost:`port` speaks with 127.0.0.1:`backend`, byte for byte, while the block runs."""
+def a_front(authority: Authority, port: int, backend: int, address: str = "127.0.0.1") -> Iterator[None]:
+    """https at `address` and `port` speaks with 127.0.0.1:`backend`, byte for byte, while the block runs."""
     up = threading.Event()
     held: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def serve() -> None:
         stop = asyncio.Event()
-        server = await asyncio.start_server(lambda r, w: _join(r, w, backend), "127.0.0.1", port, ssl=authority.serving())
+        server = await asyncio.start_server(lambda r, w: _join(r, w, backend), address, port, ssl=authority.serving())
         held.append((asyncio.get_running_loop(), stop))
         up.set()
         await stop.wait()
@@ -95,8 +113,8 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back
         for end in ends:
             end.close()
             await end.wait_closed()
-    except OSError:
-        pass
+    except (OSError, asyncio.CancelledError):
+        pass  # nobody waits for this task
     finally:
         for end in ends:
             end.transport.abort()
