@@ -271,6 +271,9 @@ servers over TLS, and wrote this page.
 | activitypub-testing | {testing} | AGPL-3.0 | npm |
 | fediverse-pasture, `verify_actor` | {pasture} | MIT | PyPI |
 
+`system2` and `system3` drive servers through the client API, and all of theirs are ours here: they tell what happens between two
+fediarts. feditest is given tokens, because no client program can register here yet (`POST /api/v1/apps`).
+
 They are no part of our own checks: feditest's tests are in no package, activitypub-testing brings 207 MB with it, and the
 pasture a web framework and an ORM. What they look at stands in `tests/test_discovery.py`, `tests/test_inbox.py` and
 `tests/test_signatures.py`. What runs with our checks and is not ours: a server written with Fedify (`tests/test_fedify_peer.py`),
