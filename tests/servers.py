@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import secrets
 import subprocess
 import sys
 import time
@@ -17,7 +19,13 @@ from typing import Any, TypeVar
 import httpx
 
 from fediart.cli.demo import Side, free_port, prepare
+from fediart.cli.settings import Chosen, read_settings
+from fediart.domain.actors import Role
+from fediart.instance import open_instance
 from fediart.media.sample import draw_sample
+from fediart.studio.open_account import open_account
+from fediart.studio.sign_in import grant_token
+from tests.tls import Authority
 
 T = TypeVar("T")
 
@@ -56,21 +64,25 @@ class Server:
             self.kill()
 
 
-def start_server(data: Path, port: int | None = None, settings: str = SETTINGS) -> Server:
-    """Start, and wait until it answers."""
+def start_server(data: Path, port: int | None = None, settings: str = SETTINGS, **environment: str) -> Server:
+    """Start, and wait until it answers. `environment`: what its own differs in from ours."""
     port = port or free_port()
     data.mkdir(parents=True, exist_ok=True)
     if not (data / "config.toml").exists():
         (data / "config.toml").write_text(settings)
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fediart", "serve", "--data", str(data), "--port", str(port)], stdout=log, stderr=log
+            [sys.executable, "-m", "fediart", "serve", "--data", str(data), "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **environment},
         )
     server = Server(f"http://localhost:{port}", data, process)
     end = time.monotonic() + 30
     while time.monotonic() < end:
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(server.url + "/healthz", timeout=2).read()
+            with contextlib.suppress(urllib.error.HTTPError):  # 421, where it has another name
+                urllib.request.urlopen(server.url + "/healthz", timeout=2).read()
             return server
         assert process.poll() is None, server.log
         time.sleep(0.05)
@@ -151,6 +163,39 @@ class Keeper:
     def is_following(self, id_: str) -> bool:
         held: bool = self.ask("GET", "/api/v1/accounts/relationships", params={"id[]": id_})[0]["following"]
         return held
+
+
+class SecureKeeper(Keeper):
+    """Behind TLS, as servers on the internet are: plain http is not spoken, and one authority is believed."""
+
+    def __init__(self, data: Path, authority: Authority, name: str = "mira", host: str = "") -> None:
+        """`front`: the port that `a_front` is to take. `host`: a name, where that is 443."""
+        self.authority = authority
+        self.front = 443 if host else free_port()
+        self.side = asyncio.run(_prepare_at(f"https://{host or f'localhost:{self.front}'}", name, data))
+        self.uri = f"{self.side.url}/users/{name}"
+        self.client = httpx.Client(
+            base_url=self.side.url,
+            headers={"authorization": f"Bearer {self.side.token}"},
+            timeout=20,
+            trust_env=False,
+            verify=authority.trusting(),
+        )
+        self.server = None
+
+    def start(self) -> Server:
+        self.server = start_server(self.side.data, self.side.port, SSL_CERT_FILE=str(self.authority.root))
+        return self.server
+
+
+async def _prepare_at(url: str, name: str, data: Path) -> Side:
+    data.mkdir(parents=True)
+    (data / "config.toml").write_text(f'instance.url = "{url}"\n' + SETTINGS.replace("allow_http = true", "allow_http = false"))
+    port, password = free_port(), secrets.token_urlsafe(12)
+    async with open_instance(read_settings(Chosen(data, port=port)), data) as instance:
+        await open_account(instance, name, password, Role.OWNER)
+        token = await grant_token(instance, name, "read write follow", "tests")
+    return Side(name, url, port, data, f"{name}@{url.removeprefix('https://')}", token, password)
 
 
 @contextlib.contextmanager

@@ -53,6 +53,8 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("GET", "/api/v1/accounts/relationships"): "read:follows",
     ("GET", "/api/v1/accounts/{id}"): None,
     ("GET", "/api/v1/accounts/{id}/statuses"): None,
+    ("GET", "/api/v1/accounts/{id}/followers"): "read:accounts",
+    ("GET", "/api/v1/accounts/{id}/following"): "read:accounts",
     ("POST", "/api/v1/accounts/{id}/follow"): "write:follows",
     ("POST", "/api/v1/accounts/{id}/unfollow"): "write:follows",
     ("POST", "/api/v1/accounts/{id}/remove_from_followers"): "write:follows",
@@ -87,6 +89,8 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("PUT", "/api/v1/statuses/{id}/interaction_policy"): "write:statuses",
     ("GET", "/api/v1/statuses/{id}/quotes"): None,
     ("POST", "/api/v1/statuses/{id}/quotes/{quoting_id}/revoke"): "write:statuses",
+    ("GET", "/api/v1/statuses/{id}/favourited_by"): None,
+    ("GET", "/api/v1/statuses/{id}/reblogged_by"): None,
     ("POST", "/api/v1/statuses/{id}/favourite"): "write:favourites",
     ("POST", "/api/v1/statuses/{id}/unfavourite"): "write:favourites",
     ("POST", "/api/v1/statuses/{id}/reblog"): "write:statuses",
@@ -426,17 +430,22 @@ async def test_likes_boosts_replies_and_what_their_artist_hears(tmp_path: Path) 
         assert [item["id"] for item in context["descendants"]] == [reply["id"]]
         context = (await world.stranger.get(f"/api/v1/statuses/{reply['id']}/context")).json()
         assert [item["id"] for item in context["ancestors"]] == [work_id]
+        for whose in ("favourited_by", "reblogged_by"):
+            path = f"/api/v1/statuses/{work_id}/{whose}"
+            assert [item["acct"] for item in (await world.client.get(path)).json()] == ["noor"]
+            assert (await noor.api.get(path)).json() == (await world.stranger.get(path)).json() == []
         told = (await world.client.get("/api/v1/notifications")).json()
         assert [item["type"] for item in told] == ["mention", "reblog", "favourite", "follow"]
         assert {item["account"]["acct"] for item in told} == {"noor"}
-        assert [item["status"] and item["status"]["id"] for item in told] == [reply["id"], work_id, work_id, None]
-        assert set(told[0]) >= {"id", "type", "created_at", "account", "status"}
+        assert ["status" in item and item["status"]["id"] for item in told] == [reply["id"], work_id, work_id, False]
+        assert set(told[0]) >= {"id", "type", "created_at", "account"}
         assert _ids_are_strings(told)
         assert (await noor.api.post(f"/api/v1/statuses/{work_id}/unfavourite")).json()["favourites_count"] == 0
         undone = (await noor.api.post(f"/api/v1/statuses/{work_id}/unreblog")).json()
         assert (undone["id"], undone["reblogged"], undone["reblogs_count"]) == (work_id, False, 0)
         (private,) = await _published(world, "quiet", visibility="private")
         assert (await noor.api.post(f"/api/v1/statuses/{private}/reblog")).status_code == 422
+        assert (await world.stranger.get(f"/api/v1/statuses/{private}/favourited_by")).status_code == 404
 
 
 @pytest.mark.anyio
@@ -474,6 +483,16 @@ async def test_following_and_finding_people_of_this_server(tmp_path: Path) -> No
         asked = await world.client.get(f"/api/v1/accounts/relationships?id[]={noor.account.actor_id}&id[]={me}")
         assert [item["id"] for item in asked.json()] == [str(noor.account.actor_id), me]
         assert (asked.json()[0]["followed_by"], asked.json()[0]["following"]) == (True, False)
+        ola = await people.person("ola")
+        await ola.api.post(f"/api/v1/accounts/{me}/follow")
+        path = f"/api/v1/accounts/{me}/followers"
+        first = await world.client.get(path, params={"limit": 1})
+        assert [item["acct"] for item in first.json()] == ["ola"], "the newest first"
+        rest = await world.client.get(first.links["next"]["url"])
+        assert [item["acct"] for item in rest.json()] == ["noor"]
+        assert (await world.client.get(rest.links["next"]["url"])).json() == []
+        assert [item["id"] for item in (await ola.api.get(f"/api/v1/accounts/{ola.account.actor_id}/following")).json()] == [me]
+        assert (await ola.api.get(path)).json() == [], "whom an artist knows is not given away"
         ended = await noor.api.post(f"/api/v1/accounts/{me}/unfollow")
         assert ended.json()["following"] is False
         looked_up = await world.stranger.get("/api/v1/accounts/lookup?acct=@noor@localhost:8000")

@@ -267,7 +267,7 @@ async def test_who_is_kept_away_can_do_nothing_to_her(stage: Stage) -> None:
         thread = (await stage.scene.world.stranger.get(f"/api/v1/statuses/{work['id']}/context")).text
         notices = (await stage.mira.api.get("/api/v1/notifications", params={"limit": 40})).json()
         told = {
-            (item["type"], item["status"]["content"] if item["status"] else "")
+            (item["type"], item["status"]["content"] if "status" in item else "")
             for item in notices
             if item["account"]["acct"] == acct
         }

@@ -324,6 +324,41 @@ async def test_a_deleted_note_is_gone_everywhere(scene: Scene, shape: str) -> No
     assert (await scene.world.client.get(f"/api/v1/statuses/{entry['id']}")).status_code == 404
 
 
+async def test_a_boost_of_what_its_author_deletes_is_taken_back(scene: Scene) -> None:
+    """Its author does not know who has it from us: system3 of feditest."""
+    await follow(scene.world, scene.ana)
+    await scene.heard(scene.eve, scene.eve.activity("Follow", artist_uri(scene.world)))
+    note = scene.ana.note()
+    await scene.heard(scene.ana, scene.ana.create(note))
+    (entry,) = await home(scene.world)
+    await scene.world.client.post(f"/api/v1/statuses/{entry['id']}/reblog")
+    assert await settled(scene.world) == []
+    (announce,) = scene.other.received("Announce")
+    await scene.heard(scene.ana, scene.ana.activity("Delete", note["id"]))
+    (undo,) = scene.other.received("Undo")
+    assert (undo["object"]["type"], undo["object"]["id"]) == ("Announce", announce["id"])
+    assert scene.other.received("Delete") == [], "that is for its author to say"
+
+
+async def test_an_edit_and_a_delete_reach_those_who_have_the_work_by_boosts_likes_and_answers(scene: Scene) -> None:
+    """Nobody there follows its artist."""
+    async with people_of(scene.world.instance) as people:
+        noor = await people.person("noor")
+        boosted, liked = await scene.post("boosted by noor"), await scene.post("liked by ana", visibility="unlisted")
+        await scene.heard(scene.eve, scene.eve.activity("Follow", artist_uri(scene.world).replace("mira", "noor")))
+        await noor.api.post(f"/api/v1/statuses/{boosted['id']}/reblog")
+        await scene.heard(scene.ana, scene.ana.activity("Like", liked["uri"]))
+        for work, there, elsewhere in ((boosted, scene.other, scene.far), (liked, scene.far, scene.other)):
+            told = len(elsewhere.received())
+            await scene.world.client.put(f"/api/v1/statuses/{work['id']}", json={"status": "changed"})
+            assert await settled(scene.world) == []
+            await scene.world.client.delete(f"/api/v1/statuses/{work['id']}")
+            assert await settled(scene.world) == []
+            assert [document["object"]["id"] for document in there.received("Update")] == [work["uri"]]
+            assert [document["object"]["id"] for document in there.received("Delete")] == [work["uri"]]
+            assert len(elsewhere.received()) == told
+
+
 async def test_a_note_whose_delete_came_first_stays_away(scene: Scene) -> None:
     await follow(scene.world, scene.ana)
     note = scene.ana.note()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fediart.activitypub.identifiers import Identifiers, is_web_uri
 from fediart.activitypub.vocabulary import AP_TYPE, AS
 from fediart.errors import ParseError
 
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 _SELF_TYPES = frozenset({AP_TYPE, f'application/ld+json; profile="{AS}"'})
 
 
 def asked_username(resource: str, ids: Identifiers) -> str | None:
-    """The local username a `resource` asks for; None when it is nobody of ours. Raises ParseError when it is no resource."""
+    """The local username a `resource` asks for; None when it is nobody of ours. Raises ParseError when it is no resource.
+
+    Any URI may be asked for, also of a scheme that nobody here has: https://www.rfc-editor.org/rfc/rfc7033#section-4.5
+    """
     if resource.startswith("acct:"):
         name, _, host = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
         if not name or not host or "@" in name:
             raise ParseError("A resource looks like acct:name@host.")
         return name.lower() if host.lower() in ids.hosts else None
     if not is_web_uri(resource):
+        if _URI.fullmatch(resource) and not resource.startswith(("http:", "https:")):
+            return None
         raise ParseError("A resource looks like acct:name@host or https://host/…")
     if resource.rstrip("/") in (ids.base_url, ids.instance_actor_uri):
         return ids.instance_username

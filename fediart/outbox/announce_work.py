@@ -19,7 +19,7 @@ from fediart.domain.works import ShownWork, Visibility
 from fediart.outbox.documents import actor_document, note_document
 from fediart.outbox.prove import proven
 from fediart.outbox.rights import policy_now
-from fediart.storage import actors, blocks, deliveries, follows, shown, works
+from fediart.storage import actors, blocks, deliveries, follows, reactions, shown, works
 from fediart.storage.talk import talk_of
 
 
@@ -79,12 +79,14 @@ def _told(
     return seen, author, to, cc
 
 
-def _say_of_work(
-    db: Connection, document: dict[str, Any], seen: ShownWork, author: Actor, to: list[str], cc: list[str], now: int
-) -> None:
-    inboxes = audience_of(db, author, to, cc)
+def _say_of_work(db: Connection, document: dict[str, Any], seen: ShownWork, author: Actor, inboxes: list[str], now: int) -> None:
     for_followers = seen.work.visibility == Visibility.FOLLOWERS
     say(db, document, actor_id=author.id, inboxes=inboxes, now=now, work_id=seen.work.id, for_followers=for_followers)
+
+
+def _and_reached(db: Connection, author: Actor, work_id: int, inboxes: list[str]) -> list[str]:
+    """Also those who have the work from others: a boost carries it to servers where nobody follows its artist."""
+    return list(dict.fromkeys([*inboxes, *reactions.inboxes_reached(db, work_id, blocks.apart_from(db, author.id))]))
 
 
 def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
@@ -94,7 +96,7 @@ def announce_work(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
         return
     seen, author, to, cc = told
     document = build_create(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)))
-    _say_of_work(db, document, seen, author, to, cc, now)
+    _say_of_work(db, document, seen, author, audience_of(db, author, to, cc), now)
 
 
 def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
@@ -104,17 +106,20 @@ def announce_edit(db: Connection, ids: Identifiers, work_id: int, now: int) -> N
         return
     seen, author, to, cc = told
     document = build_update(note_document(ids, seen, policy_now(db), to=to, cc=cc, talk=talk_of(db, seen.work)), now)
-    _say_of_work(db, document, seen, author, to, cc, now)
+    inboxes = audience_of(db, author, to, cc)
+    if seen.work.visibility.is_open:
+        inboxes = _and_reached(db, author, work_id, inboxes)
+    _say_of_work(db, document, seen, author, inboxes, now)
 
 
 def announce_removal(db: Connection, ids: Identifiers, work_id: int, now: int) -> None:
-    """Delete: to everyone who was told of the work. Called before its rows go."""
+    """Delete: to everyone who was told of the work, and where likes, boosts and answers show it. Called before its rows go."""
     told = _told(db, work_id, also_of_suspended=True)
     if told is None:
         return
     seen, author, to, cc = told
     document = build_delete(seen.work.uri, author.uri, to, cc)
-    say(db, document, actor_id=author.id, inboxes=audience_of(db, author, to, cc), now=now)
+    say(db, document, actor_id=author.id, inboxes=_and_reached(db, author, work_id, audience_of(db, author, to, cc)), now=now)
 
 
 def announce_actor(db: Connection, ids: Identifiers, actor_id: int, now: int) -> None:

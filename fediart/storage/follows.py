@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, text, update
 
 from fediart.domain.follows import Follow, FollowState, Relationship, origin_of
 from fediart.domain.listed import Listed, listed
@@ -109,27 +109,26 @@ def relationships(db: Connection, actor_id: int, ids: Sequence[int]) -> list[Rel
     ]
 
 
-def followers_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> list[ShownActor]:
-    return _people(db, follows.c.follower_id, follows.c.followee_id, actor_id, max_id, limit)
+def followers_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> Listed[ShownActor]:
+    """Who follows this actor, the newest first; cut by the ids of the follows."""
+    return _people(db, follows.c.follower_id, follows.c.followee_id == actor_id, FollowState.ACCEPTED, max_id, limit)
 
 
-def following_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> list[ShownActor]:
-    return _people(db, follows.c.followee_id, follows.c.follower_id, actor_id, max_id, limit)
-
-
-def _people(db: Connection, wanted: object, of: object, actor_id: int, max_id: int | None, limit: int) -> list[ShownActor]:
-    query = select(wanted).where(of == actor_id, follows.c.state == "accepted")  # type: ignore[call-overload]
-    if max_id is not None:
-        query = query.where(follows.c.id < max_id)
-    ids = list(db.execute(query.order_by(follows.c.id.desc()).limit(max(1, min(limit, 80)))).scalars())
-    people = shown_actors(db, ids)
-    return [people[id_] for id_ in ids if id_ in people]
+def following_of(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> Listed[ShownActor]:
+    """Whom this actor follows, the newest first; cut by the ids of the follows."""
+    return _people(db, follows.c.followee_id, follows.c.follower_id == actor_id, FollowState.ACCEPTED, max_id, limit)
 
 
 def requests_to(db: Connection, actor_id: int, *, max_id: int | None = None, limit: int = 40) -> Listed[ShownActor]:
     """Who asks to follow, the newest first."""
+    return _people(db, follows.c.follower_id, follows.c.followee_id == actor_id, FollowState.REQUESTED, max_id, limit)
+
+
+def _people(
+    db: Connection, who: ColumnElement[int], of: ColumnElement[bool], state: FollowState, max_id: int | None, limit: int
+) -> Listed[ShownActor]:
     limit = max(1, min(limit, 80))
-    query = select(follows.c.id, follows.c.follower_id).where(follows.c.followee_id == actor_id, follows.c.state == "requested")
+    query = select(follows.c.id, who).where(of, follows.c.state == state)
     if max_id is not None:
         query = query.where(follows.c.id < max_id)
     rows = db.execute(query.order_by(follows.c.id.desc()).limit(limit)).all()

@@ -1,29 +1,35 @@
-// Another server, written with Fedify: one actor whose state is memory. What it receives and believes it prints, one JSON line
-// each; what it shall say is POSTed to /control. Run: node peer.mjs PORT PICTURE
+// Another server, written with Fedify: petra, and paula who is her new address. All state is memory. What it receives and believes
+// it prints, one JSON line each; what it shall say is POSTed to /control. Run: node peer.mjs PORT PICTURE CERTIFICATE KEY
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer } from "node:https";
 import { createFederation, generateCryptoKeyPair, MemoryKvStore } from "@fedify/fedify";
 import {
-  Accept, Activity, Announce, Create, Document, Endpoints, Follow, isActor, Like, Note, Person, PUBLIC_COLLECTION, Undo,
+  Accept, Activity, Announce, Create, Delete, Document, Endpoints, Follow, isActor, Like, Move, Note, Person, PUBLIC_COLLECTION,
+  Tombstone, Undo, Update,
 } from "@fedify/vocab";
 
-const origin = `http://localhost:${process.argv[2]}`;
-const name = "petra";
+const [, , port, picturePath, certificatePath, keyPath] = process.argv;
+const origin = `https://localhost:${port}`;
+const names = ["petra", "paula"];
 const keys = [await generateCryptoKeyPair("RSASSA-PKCS1-v1_5"), await generateCryptoKeyPair("Ed25519")];
 const said = new Map(); // activities by id, for Undo
-const followers = [];
+const notes = new Map(); // by id
+const followers = { petra: [], paula: [] };
+let hasMoved = false;
+let former = null; // of paula's, elsewhere
 let sent = []; // how each request of ours was signed, and what the answer was
+let lastSent = null; // our request that went last, as it went
 let last = null; // the request that came last, as it came
-let told = ""; // the activity that was sent last, as it was sent
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const plainFetch = globalThis.fetch;
 globalThis.fetch = async (request, options) => {
-  if (request.method === "POST") told = await request.clone().text();
+  const body = request.method === "POST" ? Buffer.from(await request.clone().arrayBuffer()) : null;
   const answer = await plainFetch(request, options);
   if (request.method === "POST") {
+    lastSent = { url: request.url, headers: Object.fromEntries(request.headers), body: body.toString("base64") };
     const form = request.headers.has("signature-input") ? "rfc9421" : "cavage";
     sent.push({ form, status: answer.status, body: answer.ok ? "" : await answer.clone().text() });
   }
@@ -34,12 +40,14 @@ const federation = createFederation({ kv: new MemoryKvStore(), allowPrivateAddre
 
 federation
   .setActorDispatcher("/users/{identifier}", async (ctx, identifier) => {
-    if (identifier !== name) return null;
+    if (!names.includes(identifier)) return null;
     const pairs = await ctx.getActorKeyPairs(identifier);
     return new Person({
       id: ctx.getActorUri(identifier),
       preferredUsername: identifier,
-      name: "Petra of Fedify",
+      name: `${identifier} of Fedify`,
+      aliases: identifier === "paula" ? [ctx.getActorUri("petra"), ...(former ? [new URL(former)] : [])] : [],
+      successor: identifier === "petra" && hasMoved ? ctx.getActorUri("paula") : null,
       url: new URL(`/@${identifier}`, origin),
       inbox: ctx.getInboxUri(identifier),
       endpoints: new Endpoints({ sharedInbox: ctx.getInboxUri() }),
@@ -50,7 +58,7 @@ federation
   })
   .setKeyPairsDispatcher(() => keys);
 
-federation.setFollowersDispatcher("/users/{identifier}/followers", () => ({ items: followers }));
+federation.setFollowersDispatcher("/users/{identifier}/followers", (ctx, identifier) => ({ items: followers[identifier] }));
 
 federation
   .setInboxListeners("/users/{identifier}/inbox", "/inbox")
@@ -58,9 +66,11 @@ federation
     print({ believed: await follow.toJsonLd() });
     const follower = await follow.getActor(ctx);
     if (!isActor(follower)) throw new Error("the follower is no actor");
-    followers.push(follower);
-    const id = new URL(`#accepts/${followers.length}`, ctx.getActorUri(name));
-    await ctx.sendActivity({ identifier: name }, follower, new Accept({ id, actor: ctx.getActorUri(name), object: follow }));
+    const identifier = ctx.parseUri(follow.objectId).identifier;
+    followers[identifier].push(follower);
+    const actor = ctx.getActorUri(identifier);
+    const id = new URL(`#accepts/${followers[identifier].length}`, actor);
+    await ctx.sendActivity({ identifier }, follower, new Accept({ id, actor, object: follow }));
   })
   .on(Create, async (ctx, create) => {
     const note = await create.getObject(ctx);
@@ -81,7 +91,7 @@ const build = {
   Announce: (base, order) => new Announce({ ...base, to: PUBLIC_COLLECTION, object: new URL(order.object) }),
   Undo: (base, order) => new Undo({ ...base, object: said.get(order.object) }),
   Create: (base, order, ctx) => {
-    const audience = { to: PUBLIC_COLLECTION, cc: ctx.getFollowersUri(name) };
+    const audience = { to: PUBLIC_COLLECTION, cc: ctx.getFollowersUri("petra") };
     const note = new Note({
       ...audience,
       id: new URL(order.note),
@@ -92,20 +102,30 @@ const build = {
         (alt) => new Document({ mediaType: "image/jpeg", name: alt, url: new URL("/picture.jpg", origin) }),
       ),
     });
+    notes.set(order.note, note);
     return new Create({ ...base, ...audience, object: note });
+  },
+  Update: async (base, order, ctx) => {
+    const changed = { ...(await notes.get(order.note).toJsonLd(ctx)), content: order.content, updated: new Date().toISOString() };
+    return new Update({ ...base, to: PUBLIC_COLLECTION, object: await Note.fromJsonLd(changed, ctx) });
+  },
+  Delete: (base, order) => new Delete({ ...base, to: PUBLIC_COLLECTION, object: new Tombstone({ id: new URL(order.note) }) }),
+  Move: (base, order, ctx) => {
+    hasMoved = true;
+    return new Move({ ...base, to: ctx.getFollowersUri("petra"), object: base.actor, target: ctx.getActorUri("paula") });
   },
 };
 
 // {type, id, object?, note?, content?, alt?, recipient} -> how each request that this took was signed and answered
 async function obey(order) {
   const ctx = federation.createContext(new URL(origin), undefined);
-  const documentLoader = await ctx.getDocumentLoader({ identifier: name });
+  const documentLoader = await ctx.getDocumentLoader({ identifier: "petra" });
   const recipient = await ctx.lookupObject(order.recipient, { documentLoader });
   if (!isActor(recipient)) throw new Error(`${order.recipient} is no actor`);
-  const activity = build[order.type]({ id: new URL(order.id), actor: ctx.getActorUri(name) }, order, ctx);
+  const activity = await build[order.type]({ id: new URL(order.id), actor: ctx.getActorUri("petra") }, order, ctx);
   said.set(order.id, activity);
   sent = [];
-  await ctx.sendActivity({ identifier: name }, recipient, activity);
+  await ctx.sendActivity({ identifier: "petra" }, recipient, activity);
   return sent;
 }
 
@@ -118,9 +138,10 @@ async function bodyOf(incoming) {
 async function answer(incoming) {
   const body = await bodyOf(incoming);
   if (incoming.url === "/control") return Response.json(await obey(JSON.parse(body)));
+  if (incoming.url === "/paula-was") return new Response((former = body.toString()));
   if (incoming.url === "/last") return Response.json(last);
-  if (incoming.url === "/told") return new Response(told);
-  if (incoming.url === "/picture.jpg") return new Response(readFileSync(process.argv[3]), { headers: { "content-type": "image/jpeg" } });
+  if (incoming.url === "/last-sent") return Response.json(lastSent);
+  if (incoming.url === "/picture.jpg") return new Response(readFileSync(picturePath), { headers: { "content-type": "image/jpeg" } });
   const headers = Object.entries(incoming.headers);
   if (incoming.method === "POST") last = { path: incoming.url, headers: incoming.headers, body: body.toString("base64") };
   const request = new Request(new URL(incoming.url, origin), {
@@ -131,8 +152,9 @@ async function answer(incoming) {
   return await federation.fetch(request, { contextData: undefined });
 }
 
-createServer(async (incoming, outgoing) => {
+const tls = { cert: readFileSync(certificatePath), key: readFileSync(keyPath) };
+createServer(tls, async (incoming, outgoing) => {
   const response = await answer(incoming).catch((problem) => new Response(String(problem?.stack ?? problem), { status: 500 }));
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
   outgoing.end(Buffer.from(await response.arrayBuffer()));
-}).listen(Number(process.argv[2]), "127.0.0.1", () => print({ ready: origin }));
+}).listen(Number(port), "127.0.0.1", () => print({ ready: origin }));

@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
+from fediart.domain.works import Work
 from fediart.inbox.forward import forward_answer
 from fediart.inbox.outcome import NOTHING, Done, Later, left
-from fediart.instance import Instance
-from fediart.storage import departures, quotes, works
+from fediart.instance import DELIVERY, Instance
+from fediart.outbox.react import tell_unboost
+from fediart.storage import actors, departures, quotes, reactions, works
 
 
 def handle_delete(
@@ -47,4 +49,13 @@ def _remove(db: Connection, instance: Instance, sender: Actor, activity: ParsedA
     if work.actor_id != sender.id:
         return NOTHING
     crews = forward_answer(db, instance.identifiers, sender, activity, work, now)
-    return Done(wake=crews, discard=tuple(works.remove_work(db, work, sender.uri, now)[0]))
+    _take_back_boosts(db, sender, work, now)
+    return Done(wake=(DELIVERY, *crews), discard=tuple(works.remove_work(db, work, sender.uri, now)[0]))
+
+
+def _take_back_boosts(db: Connection, sender: Actor, work: Work, now: int) -> None:
+    """Who has the work from a boost of ours hears no Delete of its author, who does not know them."""
+    for booster_id, uri in reactions.local_boosts(db, work.id):
+        booster = actors.actor_by_id(db, booster_id)
+        if booster is not None:
+            tell_unboost(db, booster, work, sender, uri, now)

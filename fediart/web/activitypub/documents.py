@@ -317,6 +317,19 @@ async def outbox(request: Request) -> Response:
     return activity_response(build_page(f"{uri}?{request.url.query}", uri, items, next_page=following, context=NOTE_CONTEXT))
 
 
+async def inbox(request: Request) -> Response:
+    """What came in is for its owner only; what is left of it for others is an empty collection.
+
+    https://www.w3.org/TR/activitypub/#inbox
+    """
+    found = await artist(request)
+    return activity_response(build_collection(_instance(request).identifiers.inbox(found.username), 0, items=[]))
+
+
+async def instance_inbox(request: Request) -> Response:
+    return activity_response(build_collection(_instance(request).identifiers.instance_inbox, 0, items=[]))
+
+
 async def followers(request: Request) -> Response:
     return await _people(request, followers_of=True)
 

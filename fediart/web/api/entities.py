@@ -321,7 +321,8 @@ def notification(ids: Identifiers, shown: ShownNotification) -> dict[str, Any]:
         "type": _NOTIFICATIONS[shown.kind],
         "created_at": to_iso(shown.id >> 16),
         "account": account(ids, shown.sender),
-        "status": status(ids, shown.work) if shown.work else None,
+        # Left out where there is none, as Mastodon does: there are clients that take the key as a promise.
+        **({"status": status(ids, shown.work)} if shown.work else {}),
         # Of no standard: what a like was said with, in the word that Pleroma's clients know.
         **({"emoji": shown.face} if shown.face else {}),
         **({"emoji_url": known[0]["url"]} if (known := emojis(ids, shown.emojis)) else {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from fediart.web.api import accounts as a
-from fediart.web.api import safety, server
+from fediart.web.api import people, safety, server
 from fediart.web.api import statuses as s
 
 
@@ -19,6 +19,8 @@ def api_routes() -> list[Route]:
         Route("/api/v1/accounts/relationships", a.relationships),
         Route("/api/v1/accounts/{id}", a.show),
         Route("/api/v1/accounts/{id}/statuses", a.statuses),
+        Route("/api/v1/accounts/{id}/followers", people.followers),
+        Route("/api/v1/accounts/{id}/following", people.following),
         Route("/api/v1/accounts/{id}/follow", a.follow, methods=["POST"]),
         Route("/api/v1/accounts/{id}/unfollow", a.unfollow, methods=["POST"]),
         Route("/api/v1/accounts/{id}/block", safety.block, methods=["POST"]),
@@ -53,6 +55,8 @@ def api_routes() -> list[Route]:
         Route("/api/v1/statuses/{id}/quotes", s.quotes),
         Route("/api/v1/statuses/{id}/quotes/{quoting_id}/revoke", s.revoke_quote, methods=["POST"]),
         Route("/api/v1/statuses/{id}/context", s.context),
+        Route("/api/v1/statuses/{id}/favourited_by", people.favourited_by),
+        Route("/api/v1/statuses/{id}/reblogged_by", people.reblogged_by),
         Route("/api/v1/statuses/{id}/favourite", s.favourite, methods=["POST"]),
         Route("/api/v1/statuses/{id}/unfavourite", s.unfavourite, methods=["POST"]),
         Route("/api/v1/statuses/{id}/reblog", s.reblog, methods=["POST"]),
