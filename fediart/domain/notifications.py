@@ -1,10 +1,13 @@
-"""What an account is told: somebody followed or asks to, liked, boosted, quoted, mentioned or answered, a moderator decided."""
+"""What an account is told: somebody followed or asks to, liked, boosted, quoted, mentioned or answered, a moderator decided,
+the policy changed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import ShownActor, ShownWork
 
 
@@ -17,6 +20,8 @@ class NotificationKind(StrEnum):
     QUOTE = "quote"
     DECISION = "decision"
     """Of a moderator, on a work of theirs. It is told in the server's name, not in the moderator's."""
+    POLICY = "policy"
+    """The AI-art policy has another revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +33,5 @@ class ShownNotification:
     seen: bool
     face: str = ""
     """What a like was said with."""
+    change: PolicyChange | None = None
+    """What a new revision of the policy changed."""
