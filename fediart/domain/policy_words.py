@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fediart.domain.policy import AiPolicy, Enforce, LocalAction, Preset, RemoteAction, Reserve
 from fediart.domain.policy_keys import differences
@@ -80,7 +80,7 @@ def change_between(before: AiPolicy, after: AiPolicy) -> PolicyChange:
     lines += [sentence for named, sentence in _SENTENCES if keys & named]
     if "review.appeal_days" in keys:
         lines.append(_was(f"A decision can be asked about for {after.review.appeal_days} days", f"{before.review.appeal_days}"))
-    if before.enforce != after.enforce:
+    if replace(before.enforce, authorized_fetch=after.enforce.authorized_fetch) != after.enforce:
         lines += _of_crawlers(before.enforce, after.enforce)
     return PolicyChange(after.number, after.adopted_at, tuple(lines))
 
@@ -140,6 +140,10 @@ _SENTENCES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"remote.domains", "remote.actors"}), "Rules for single servers or authors have changed."),
     (frozenset({"remote.followed_override"}), "Whether a label may hide from you whom you follow has changed."),
     (frozenset({"review.second_opinion"}), "Whether another moderator decides when you ask again has changed."),
+    (
+        frozenset({"enforce.authorized_fetch"}),
+        "Whether other servers must sign what they ask for before they are given a work has changed.",
+    ),
     (frozenset({"reserve.robots_list"}), "Which programs robots.txt asks to stay away has changed."),
     (
         frozenset({"reserve.embed_xmp", "reserve.c2pa", "reserve.rsl", "reserve.tdmrep"}),

@@ -13,6 +13,10 @@ from fediart.domain.policy_words import PolicyChange, change_between
 from fediart.storage.tables import policies
 
 
+_END = 1 << 31
+"""Of what the column holds."""
+
+
 def current_policy(db: Connection) -> AiPolicy | None:
     """The revision that holds; None before the first start."""
     body = db.execute(select(policies.c.body).order_by(policies.c.number.desc()).limit(1)).scalar()
@@ -47,6 +51,9 @@ def changes_since(db: Connection, number: int) -> PolicyChange | None:
 
 
 def policy_numbered(db: Connection, number: int) -> AiPolicy | None:
+    """`number` may be anything that somebody typed."""
+    if not 0 < number < _END:
+        return None
     body = db.execute(select(policies.c.body).where(policies.c.number == number)).scalar()
     return None if body is None else policy_from(body)
 
