@@ -100,6 +100,7 @@ async def test_a_change_is_told_in_the_news_on_every_page_and_to_programs_until_
     assert "News <b" in home
     shown = words_of(await mira.browser.get("/search"))
     assert NEWS in shown
+    assert "Say what machines may do" not in shown
     assert "All " in shown, "there are more than two"
     news = await mira.browser.get("/notifications")
     assert news.text.count(f"<strong>{NEWS}</strong>") == 2, "as news, and above the page"
@@ -139,6 +140,7 @@ async def test_several_changes_are_announced_as_one_and_one_that_was_taken_back_
     assert told["id"] == "3"
     assert "AI-made pictures are welcome here" not in str(told["content"]), "against what she knew, not against revision 2"
     page = (await mira.browser.get("/search")).text
+    assert 'href="/settings/rights/first"' in page, "whom this policy asks is asked now, not at the next sign-in"
     link = re.search(r'href="(/ai-policy/revisions/3\?from=1)"', page)
     assert link
     assert "against revision 1" in words_of(await mira.browser.get(link[1]))

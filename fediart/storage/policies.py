@@ -12,7 +12,6 @@ from fediart.domain.policy import AiPolicy
 from fediart.domain.policy_words import PolicyChange, change_between
 from fediart.storage.tables import policies
 
-
 _END = 1 << 31
 """Of what the column holds."""
 

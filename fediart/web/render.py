@@ -120,6 +120,7 @@ async def render(
             me=me,
             unseen=unseen,
             news=news,
+            asks_rights=instance.policy.reserve.ask_artists and account is not None and account.reservation is None,
             here=request.url.path if request.method == "GET" else "/home",
             form_token=form_token(request),
             path=request.url.path,
