@@ -95,7 +95,6 @@ class ReserveSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class EnforceSettings(msgspec.Struct, frozen=True, kw_only=True):
     block_user_agents: bool = True
-    authorized_fetch: bool = False
     rate_limit_anonymous: str = "120/min"
     proof_of_work: str = "off"
     extra_allowed_agents: list[str] = msgspec.field(default_factory=list)

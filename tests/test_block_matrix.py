@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,10 @@ import pytest
 from fediart.activitypub.signatures.sign import sign_request, sign_request_rfc9421
 from fediart.clock import system_clock
 from fediart.domain.moderation import HostAction, Standing
-from fediart.media.sample import draw_sample
-from fediart.office.adopt_policy import adopt_policy
-from fediart.office.check_signals import check_signals
 from fediart.office.judge_actor import judge_actor
 from fediart.office.limit_host import put_host_rule
-from fediart.remote.client import Answer
 from fediart.storage.notifications import unseen_count
 from fediart.studio.open_account import open_account
-from fediart.web.app import create_app
-from fediart.web.pages.admin.signals import from_inside
 from tests.far_server import FarActor, artist_uri, find, key_pair, settled
 from tests.far_server import follow as follow_far
 from tests.people import PASSWORD, People, Person, people_of
@@ -235,39 +229,6 @@ async def test_every_actor_of_a_blocked_host_is_refused_also_its_own_actor_and_n
         signed = sign_request("GET", f"{stage.base}/users/mira", None, key, pem, system_clock())
         answer = await stage.scene.world.stranger.get("/users/mira", headers={**AP, **signed})
         assert answer.status_code == status, key
-
-
-async def test_where_the_policy_asks_for_signatures_documents_are_for_who_signs_and_pages_for_everybody(stage: Stage) -> None:
-    instance, stranger = stage.house.instance, stage.scene.world.stranger
-    media = (await stage.scene.world.upload(draw_sample(96, 64)))["id"]
-    work = (await stage.scene.world.client.post("/api/v1/statuses", json={"status": "an evening", "media_ids": [media]})).json()
-    assert await settled(stage.scene.world) == []
-    work = await stage.scene.work(work["id"])
-    note = work["uri"].removeprefix(stage.base)
-    documents = ("/users/mira", "/@mira", note, f"{note}/activity", "/users/mira/outbox?page=true", "/users/mira/followers")
-    enforce = replace(instance.policy.enforce, authorized_fetch=True)
-    for path in documents:
-        assert (await stranger.get(path, headers=AP)).status_code == 200, path
-    await adopt_policy(instance, replace(instance.policy, enforce=enforce), None)
-    for path in documents:
-        answer = await stranger.get(path, headers=AP)
-        assert (answer.status_code, answer.json()["error"][:32]) == (401, "This server gives its documents "), path
-        for new in (False, True):
-            assert (await _fetch(stage, path, "far_plain", new)).status_code == 200, path
-    actor = stage.far["far_plain"]
-    forged = sign_request("GET", f"{stage.base}{note}", None, actor.key_id, key_pair(7)[0], system_clock())
-    assert (await stranger.get(note, headers={**AP, **forged})).status_code == 401
-    for path in ("/@mira", f"/@mira/{work['id']}", "/@mira/feed.atom", f"/api/v1/statuses/{work['id']}"):
-        assert (await stranger.get(path)).status_code == 200, path
-    for path in ("/actor", "/.well-known/webfinger?resource=acct:mira@localhost:8000", "/nodeinfo/2.1"):
-        assert (await stranger.get(path, headers=AP)).status_code == 200, "how a server's own key is had"
-    app = create_app(instance)
-
-    async def fetch(path: str, headers: Mapping[str, str]) -> Answer:
-        return await from_inside(app, instance.config.host, path, headers)
-
-    (said,) = [check for check in await check_signals(instance, fetch) if "ActivityPub" in check.name]
-    assert said.holds, said
 
 
 # ---------------------------------------------------------------------------------------- what others can do to her

@@ -52,7 +52,6 @@ def first_policy(settings: AiPolicySettings) -> AiPolicy:
         ),
         enforce=Enforce(
             block_user_agents=enforce.block_user_agents,
-            authorized_fetch=enforce.authorized_fetch,
             rate_limit_anonymous=rate(enforce.rate_limit_anonymous),
             proof_of_work=_one(ProofOfWork, "enforce.proof_of_work", enforce.proof_of_work),
             extra_allowed_agents=tuple(enforce.extra_allowed_agents),

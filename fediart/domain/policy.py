@@ -85,8 +85,6 @@ class Enforce:
     """`rate_limit_anonymous`: so many requests in so long, as `120/min`, or off."""
 
     block_user_agents: bool = True
-    authorized_fetch: bool = False
-    """Documents are for other servers that sign what they ask for."""
     rate_limit_anonymous: str = "120/min"
     proof_of_work: ProofOfWork = ProofOfWork.OFF
     extra_allowed_agents: tuple[str, ...] = ()

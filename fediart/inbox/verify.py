@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import structlog
 
 from fediart.activitypub.identifiers import same_host
-from fediart.activitypub.signatures.verify import Refused, Verified, check_signature, claimed_key_id, read_signature
+from fediart.activitypub.signatures.verify import Refused, Verified, check_signature, read_signature
 from fediart.domain.actors import Actor
 from fediart.errors import FediartError, ParseError
 from fediart.instance import Instance
@@ -52,17 +52,6 @@ async def signer_of(
         return verdict
     instance.signers.was_right(read.key_id)
     return fresh
-
-
-async def is_signed(instance: Instance, *, method: str, target: str, headers: Mapping[str, str]) -> bool:
-    """Is a request without a body signed by somebody, or by this server itself, which looks at its own documents?"""
-    if claimed_key_id(headers) == instance.instance_actor.public_key_id:
-        hosts, scheme = frozenset({instance.config.host}), instance.config.base_url.split(":")[0]
-        read = read_signature(method, target, headers, None, instance.clock(), hosts, scheme)
-        ours = instance.instance_actor.public_key_pem
-        return not isinstance(read, Refused) and isinstance(check_signature(read, ours), Verified)
-    signer = await signer_of(instance, method=method, target=target, headers=headers, body=None)
-    return isinstance(signer, Actor) and not signer.is_suspended
 
 
 async def _fresh_owner(instance: Instance, key_id: str) -> Actor | None:

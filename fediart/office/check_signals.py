@@ -13,7 +13,6 @@ from xml.etree import ElementTree
 
 from sqlalchemy import Connection
 
-from fediart.activitypub.signatures.sign import Form
 from fediart.activitypub.vocabulary import AP_TYPE
 from fediart.domain.policy import RobotsList
 from fediart.domain.reservations import Answer as Said
@@ -62,18 +61,12 @@ async def check_signals(instance: Instance, fetch: Fetch) -> list[Check]:
         tdmrep=await fetch("/.well-known/tdmrep.json", {}),
         licence=await fetch("/license.xml", {}),
         page=await fetch(path, {"accept": "text/html"}),
-        note=await fetch(found.note, _as_a_server(instance, found.note)) if found else None,
+        note=await fetch(found.note, {"accept": AP_TYPE}) if found else None,
         file=await fetch(file_path, {}) if file_path else None,
         trainer=await fetch("/", {"user-agent": TRAINER}),
         reservation=said,
     )
     return [_looked(look, instance, heard) for look in _LOOKS]
-
-
-def _as_a_server(instance: Instance, path: str) -> dict[str, str]:
-    """The headers with which another server asks for a document."""
-    url = f"{instance.config.base_url}{path}"
-    return {"accept": AP_TYPE, **instance.sign_as_instance(Form.CAVAGE, "GET", url, None)}
 
 
 def _looked(look: Callable[[Instance, _Heard], Check], instance: Instance, heard: _Heard) -> Check:

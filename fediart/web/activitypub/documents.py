@@ -30,7 +30,7 @@ from fediart.domain.follows import origin_of
 from fediart.domain.works import ShownWork
 from fediart.errors import Gone, NotAllowed, NotFound, ParseError, SignInNeeded
 from fediart.ids import parse_id
-from fediart.inbox.verify import is_signed, signer_of
+from fediart.inbox.verify import signer_of
 from fediart.instance import Instance
 from fediart.outbox.answer_quote import stamp_document
 from fediart.outbox.documents import actor_document, media_url, note_document
@@ -62,19 +62,16 @@ def _instance(request: Request) -> Instance:
     return instance
 
 
-async def artist(request: Request, *, is_page: bool = False) -> Actor:
-    """The local artist in the path, if whoever signed the request may know of them. Raises NotFound, NotAllowed, SignInNeeded.
+async def artist(request: Request) -> Actor:
+    """The local artist in the path, if whoever signed the request may know of them. Raises NotFound, NotAllowed.
 
-    That a signature is right is looked at where the policy asks for one, of documents (`is_page`: it leads to a page). Where
-    not, whoever asks without a signature gets what everybody on the web gets; but who says that they are somebody blocked is
-    refused, whoever they are.
+    That a signature is right is not looked at: who says that they are somebody blocked is refused, whoever they are.
+    Whoever asks without a signature gets what everybody on the web gets.
     """
     instance = _instance(request)
     key_id = claimed_key_id(request.headers)
     if key_id is not None and instance.host_rules.blocks(host_of(key_id)):
         raise NotAllowed("This server does not speak with yours.")
-    if instance.policy.enforce.authorized_fetch and not is_page and not await _is_signed(request):
-        raise SignInNeeded("This server gives its documents to servers that sign their requests.")
     actor = await instance.storage.read(actors.actor_named, request.path_params["username"])
     if actor is None or actor.kind != "Person" or actor.username != request.path_params["username"] or actor.is_suspended:
         raise NotFound(NOT_HERE)
@@ -85,16 +82,10 @@ async def artist(request: Request, *, is_page: bool = False) -> Actor:
     return actor
 
 
-async def _is_signed(request: Request) -> bool:
-    query = request.scope["query_string"].decode("latin-1")
-    target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-    return await is_signed(_instance(request), method=request.method, target=target, headers=dict(request.headers))
-
-
-async def open_work(request: Request, *, is_page: bool = False) -> tuple[ShownWork, list[str], list[str]]:
-    """(work, to, cc) of the path, if anybody may see it. Raises as `artist` does, and Gone where it was deleted."""
+async def open_work(request: Request) -> tuple[ShownWork, list[str], list[str]]:
+    """(work, to, cc) of the path, if anybody may see it. Raises NotFound, or Gone where it was deleted."""
     instance = _instance(request)
-    actor = await artist(request, is_page=is_page)
+    actor = await artist(request)
     work_id = parse_id(request.path_params["work_id"])
     seen = await instance.storage.read(shown_rows.work_seen_by, work_id, None) if work_id else None
     if seen is None or seen.work.actor_id != actor.id:
@@ -173,7 +164,7 @@ async def instance_outbox(request: Request) -> Response:
 
 
 async def actor(request: Request) -> Response:
-    found = await artist(request, is_page=not wants_activity(request))
+    found = await artist(request)
     if not wants_activity(request):
         return RedirectResponse(found.url, 301, headers={"vary": "Accept"})
     instance = _instance(request)
@@ -191,7 +182,7 @@ async def _note(request: Request, seen: ShownWork, to: list[str], cc: list[str])
 
 
 async def work(request: Request) -> Response:
-    seen, to, cc = await open_work(request, is_page=not wants_activity(request))
+    seen, to, cc = await open_work(request)
     if not wants_activity(request):
         return RedirectResponse(seen.work.url, 302, headers={"vary": "Accept"})
     return activity_response(await _note(request, seen, to, cc))
