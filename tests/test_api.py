@@ -74,6 +74,8 @@ NEEDS: dict[tuple[str, str], str | None] = {
     ("PUT", "/api/v2/filters/{id}"): "write:filters",
     ("DELETE", "/api/v2/filters/{id}"): "write:filters",
     ("GET", "/api/v1/follow_requests"): "read:follows",
+    ("GET", "/api/v1/announcements"): "read:accounts",
+    ("POST", "/api/v1/announcements/{id}/dismiss"): "write:accounts",
     ("POST", "/api/v1/follow_requests/{id}/authorize"): "write:follows",
     ("POST", "/api/v1/follow_requests/{id}/reject"): "write:follows",
     ("GET", "/api/v2/search"): "read:search",

@@ -100,7 +100,7 @@ def test_an_artist_sets_up_signs_in_uploads_and_sees_the_portfolio(name: str, tm
         page.set_input_files("input[name=pictures]", [str(picture), str(second)])
         page.wait_for_selector("[data-image] >> nth=1")
         assert page.input_value("textarea[name=text]").startswith("Two evenings"), "the words survive an upload"
-        page.wait_for_selector("[data-state].ready >> nth=1")
+        page.wait_for_selector("[data-state].ready >> nth=1", timeout=120_000)
         page.fill("[data-image] textarea >> nth=0", "A low sun over water")
         look("compose")
         page.click("text=Publish")

@@ -81,7 +81,7 @@ async def test_every_route_says_it_to_everybody_with_every_method(tmp_path: Path
         named = {"/media/{name:path}": [picture, "ab/nothing.jpg"], "/static/{name}": ["fediart.css", "nothing.css"]}
         values = {
             "name": ["mira", "nobody"], "username": ["mira", "nobody"], "id": [work, draft, media["id"], "1"],
-            "work_id": [work, "1"], "file_id": ["1"], "quote_id": ["1"], "quoting_id": ["1"],
+            "work_id": [work, "1"], "file_id": ["1"], "quote_id": ["1"], "quoting_id": ["1"], "number": ["1", "9"],
             "image_id": [media["id"], "1"], "tag": ["oil"], "version": ["2.1", "9"], "verb": ["like"],
         }  # fmt: skip
         stranger = await people.client()

@@ -207,6 +207,7 @@ async def _walk(scene: Scene, client: httpx.AsyncClient, found: Found, *, api: b
         "image_id": ids,
         "file_id": ids[:1],
         "quote_id": ids[:1],
+        "number": ["1", "9"],
         "tag": ["oil"],
         "version": ["2.0", "2.1"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from sqlalchemy import select
 from fediart.domain.actors import Role
 from fediart.domain.moderation import (
     CSV_HEADER,
+    MAX_CASES_OF_HOST,
+    MAX_CASES_OF_PERSON,
     Filter,
     FilterAction,
     FilterWord,
@@ -29,12 +31,14 @@ from fediart.domain.moderation import (
     read_hosts,
     write_hosts,
 )
-from fediart.inbox.handlers.flag import MAX_OPEN_OF_HOST
+from fediart.domain.reservations import Answer
+from fediart.office.adopt_policy import adopt_policy
 from fediart.storage import accounts, audit, reports, tables
 from fediart.studio.sign_in import grant_token
 from tests.commands import run_commands
-from tests.far_server import artist_uri, find, settled
+from tests.far_server import FarActor, artist_uri, find, settled
 from tests.far_server import follow as follow_far
+from tests.judged import a_file, becomes, sent_out, words_of
 from tests.people import PASSWORD, People, Person, people_of
 from tests.scene import Scene, a_scene
 from tests.waiting import until
@@ -248,18 +252,36 @@ async def test_a_flag_of_another_server_becomes_a_report_whatever_its_shape(town
     assert works == ([] if shape == "only the actor" else [int(work["id"])])
 
 
-async def test_a_flag_of_nobody_here_is_no_report_and_one_server_cannot_bury_the_moderators(town: Town) -> None:
-    scene = town.scene
+async def test_a_flag_of_nobody_here_is_no_report_and_neither_one_person_nor_one_server_buries_the_moderators(town: Town) -> None:
+    """Each work that is named asks for a decision: so works count, not reports."""
+    scene, storage = town.scene, town.scene.world.instance.storage
     for of in (scene.bo.uri, [], "https://x.example/users/x", [{"id": 5}], scene.world.instance.identifiers.instance_actor_uri):
         await scene.heard(scene.ana, scene.ana.activity("Flag", of, content="x"))
-    assert await scene.world.instance.storage.read(reports.count_open) == 0
-    many = [scene.ana.activity("Flag", artist_uri(scene.world), content=str(n)) for n in range(MAX_OPEN_OF_HOST + 5)]
-    for activity in many:
-        assert (await scene.ana.says(scene.world, activity)).status_code == 202
-    await settled(scene.world)
-    assert await scene.world.instance.storage.read(reports.count_open) == MAX_OPEN_OF_HOST
-    await scene.heard(scene.eve, scene.eve.activity("Flag", artist_uri(scene.world), content="x"))
-    assert await scene.world.instance.storage.read(reports.count_open) == MAX_OPEN_OF_HOST + 1
+    assert await storage.read(reports.count_open) == 0
+    works = [(await town.post(town.mira, f"work {n}"))["uri"] for n in range(20)]
+
+    async def asked_by(actor: FarActor, *contents: str, of: Any) -> None:
+        for content in contents:
+            await scene.heard(actor, actor.activity("Flag", of, content=content))
+
+    await asked_by(scene.ana, "one", "two", "three", of=works)
+    await asked_by(scene.ana, "four", of=artist_uri(scene.world))
+    assert await storage.read(lambda db: reports.count_cases(db, host=scene.far.host)) == MAX_CASES_OF_PERSON
+    (over,) = await storage.read(reports.overflows)
+    assert (over.host, over.left_out) == (scene.far.host, 3 * 20 + 1 - MAX_CASES_OF_PERSON)
+    for actor in (scene.bo, scene.far.actor("cy"), scene.far.actor("di"), scene.far.actor("el")):
+        await asked_by(actor, "one", "two", "three", of=works)
+    assert await storage.read(lambda db: reports.count_cases(db, host=scene.far.host)) == MAX_CASES_OF_HOST
+    await asked_by(scene.eve, "x", of=artist_uri(scene.world))
+    assert await storage.read(lambda db: reports.count_cases(db, host=scene.other.host)) == 1, "others are still heard"
+    await town.make(town.noor, Role.MODERATOR)
+    queue = words_of(await town.noor.browser.get("/admin/review"))
+    assert f"{MAX_CASES_OF_HOST + 1} reported" in queue
+    assert f"{scene.far.host} : {3 * 20 * 5 + 1 - MAX_CASES_OF_HOST} left out since" in queue
+
+    said = {"account_id": str(town.mira.account.actor_id), "status_ids": [work.rpartition("/")[2] for work in works]}
+    answers = [(await town.noor.api.post("/api/v1/reports", json={**said, "comment": str(n)})).status_code for n in range(3)]
+    assert answers == [200, 200, 429], "nor somebody here"
 
 
 # -------------------------------------------------------------------------------------------------------- replies
@@ -516,6 +538,34 @@ async def test_the_owner_gives_roles_on_the_page_and_the_last_one_stays_owner(to
     assert "artist → admin" in (await noor.browser.get("/admin/audit")).text
 
 
+async def _counted(scene: Scene) -> tuple[int, int]:
+    """(people, works), as NodeInfo tells everyone."""
+    usage = (await scene.world.stranger.get("/nodeinfo/2.1")).json()["usage"]
+    return usage["users"]["total"], usage["localPosts"]
+
+
+async def test_what_changed_while_an_artist_was_suspended_is_told_once_she_is_pardoned(town: Town) -> None:
+    """Her files were written anew when the policy changed: others hold addresses that answer 410, till they hear."""
+    scene, noor = town.scene, town.noor
+    await scene.heard(scene.ana, scene.ana.activity("Follow", scene.world.instance.identifiers.actor_uri("noor")))
+    changed = await becomes(scene.world.instance, await sent_out(noor, a_file(None)), "published")
+    await town.post(noor, "words, which say what they said")
+    assert await settled(scene.world) == []
+    judge = {"actor": str(noor.account.actor_id), "reason": "x"}
+    await town.mira.browser.send("/admin/people", {**judge, "action": "suspend"}, page="/admin/people")
+    reserve = replace(scene.world.instance.policy.reserve, training=Answer.ALLOW)
+    await adopt_policy(scene.world.instance, replace(scene.world.instance.policy, reserve=reserve), None)
+    assert await settled(scene.world) == []
+    assert scene.far.received("Update") == []
+    await town.mira.browser.send("/admin/people", {**judge, "action": "release"}, page="/admin/people")
+    assert await settled(scene.world) == []
+    of_her, of_work = scene.far.received("Update")
+    assert of_her["object"]["type"] == "Person"
+    assert of_work["object"]["id"] == changed.uri, "and not of the one that did not change"
+    (picture,) = of_work["object"]["attachment"]
+    assert (await scene.world.stranger.get(picture["url"])).status_code == 200
+
+
 async def test_a_suspended_artist_is_not_here_for_anyone_cannot_act_and_comes_back_whole(town: Town) -> None:
     scene, noor = town.scene, town.noor
     await scene.heard(scene.ana, scene.ana.activity("Follow", scene.world.instance.identifiers.actor_uri("noor")))
@@ -532,8 +582,10 @@ async def test_a_suspended_artist_is_not_here_for_anyone_cannot_act_and_comes_ba
     lists = ("/tags/oil", "/api/v1/timelines/public", "/api/v1/timelines/tag/oil", "/")
     stranger = scene.world.stranger
     assert {(await stranger.get(path)).status_code for path in places} == {200}
+    assert await _counted(scene) == (2, 1)
     said = {"action": "suspend", "actor": str(noor.account.actor_id), "reason": "works of others"}
     assert (await town.mira.browser.send("/admin/people", said, page="/admin/people")).status_code == 303
+    assert await _counted(scene) == (1, 0), "NodeInfo does not count her"
     assert {path: (await stranger.get(path)).status_code for path in places} == dict.fromkeys(places, 404)
     assert {path: (await stranger.get(path, headers=AP)).status_code for path in documents} == dict.fromkeys(documents, 404)
     for path in lists:

@@ -353,7 +353,7 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
             for route in route_table(scene.people.app)
             if (route.methods or set()) - {"GET", "HEAD"} and parameters(route.path) and "follow" not in route.path
         ]
-        assert len(routes) == 22
+        assert len(routes) == 24
         verbs = ["like", "unlike", "boost", "unboost", "reply", "copy", "delete", "block", "mute"]
         token = await scene.other.browser.form_token("/search")
         asked = 0
@@ -363,8 +363,9 @@ async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> No
             for method in (route.methods or set()) - {"GET", "HEAD"}:
                 for verb in verbs:
                     for id_ in ids:
-                        (path,) = filled(route.path, {"id": [id_], "verb": [verb], "quoting_id": [nothing]})
-                        (absent_path,) = filled(route.path, {"id": [nothing], "verb": [verb], "quoting_id": [nothing]})
+                        more = {"verb": [verb], "quoting_id": [nothing]}
+                        (path,) = filled(route.path, {"id": [id_], "number": [id_], **more})
+                        (absent_path,) = filled(route.path, {"id": [nothing], "number": [nothing], **more})
                         said = {"form_token": token, "text": "mine now", "status": "mine now", "action": "discard"}
                         got = await client.request(method, path, data=said)
                         absent = await client.request(method, absent_path, data=said)

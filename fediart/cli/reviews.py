@@ -61,6 +61,7 @@ async def run_list(chosen: Chosen) -> None:
     from fediart.domain.reviews import age_in_words
     from fediart.instance import open_instance
     from fediart.observe import set_up_logs
+    from fediart.storage import reports
     from fediart.storage import reviews as rows
 
     config = read_settings(chosen)
@@ -75,6 +76,10 @@ async def run_list(chosen: Chosen) -> None:
             click.echo(f"{review.id}  {review.kind}  {review.state}  {who}  for {age}  {review.evidence or review.rule}")
         if not found:
             click.echo("Nothing waits.")
+        for over in await instance.storage.read(reports.overflows):
+            click.echo(
+                f"{over.host} reported more than may wait at a time: {over.left_out} left out. Limit or block it: fediart hosts"
+            )
 
 
 async def _shown(instance: Instance, review_id: int) -> ShownReview:

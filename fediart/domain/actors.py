@@ -135,6 +135,8 @@ class Account:
     suspended_reason: str = ""
     quote_policy: str = ""
     """Who may quote this artist's works; '': nobody."""
+    policy_read: int = 0
+    """The revision of the AI-art policy up to which they know what changed."""
 
 
 def username_problem(username: str) -> str | None:

@@ -12,6 +12,10 @@ from enum import StrEnum
 MAX_COMMENT = 1_000
 """Of a report's words, in characters: what Mastodon takes."""
 MAX_REPORTED = 40
+"""Works in one report."""
+MAX_CASES_OF_HOST, MAX_CASES_OF_PERSON = 200, 50
+"""So many decisions may the open reports of another server, or of one person, ask for: moderators could otherwise be buried.
+Each work that a report names is one, and a report that names none is one. A server's own actor speaks for all of its people."""
 MAX_FILTERS, MAX_WORDS, MAX_WORD = 100, 100, 200
 MAX_HOSTS = 20_000
 """Of one list of hosts that is read at once."""
@@ -199,6 +203,16 @@ class Report:
     def about(self) -> str:
         """Its category in words."""
         return ReportCategory(self.category).in_words
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOverflow:
+    """What a host's reports asked for beyond `MAX_CASES_OF_HOST` and `_OF_PERSON`, and was not kept. Times in ms since 1970."""
+
+    host: str
+    left_out: int
+    first_at: int
+    last_at: int
 
 
 # -------------------------------------------------------------------------------------------------------- filters

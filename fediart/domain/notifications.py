@@ -1,4 +1,6 @@
-"""What an account is told: somebody followed or asks to, liked, boosted, quoted, mentioned or answered, a moderator decided."""
+"""What an account is told: somebody followed or asks to, liked, boosted, quoted, mentioned or answered, a moderator decided,
+the policy changed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fediart.domain.emojis import ShownEmoji
+from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import ShownActor, ShownWork
 
 
@@ -18,6 +21,8 @@ class NotificationKind(StrEnum):
     QUOTE = "quote"
     DECISION = "decision"
     """Of a moderator, on a work of theirs. It is told in the server's name, not in the moderator's."""
+    POLICY = "policy"
+    """The AI-art policy has another revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,5 @@ class ShownNotification:
     """What a like was said with."""
     emojis: tuple[ShownEmoji, ...] = ()
     """It, where it is a picture."""
+    change: PolicyChange | None = None
+    """What a new revision of the policy changed."""

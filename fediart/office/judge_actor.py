@@ -11,6 +11,7 @@ from fediart.domain.moderation import MAX_COMMENT, Standing
 from fediart.errors import BadInput, Conflict, NotAllowed, NotFound
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.part_ways import end_follower, end_following
+from fediart.outbox.restate import RESTATE, restate_since
 from fediart.storage import accounts, actors, audit, follows, host_rules
 
 VERBS = {Standing.SUSPENDED: "suspend", Standing.LIMITED: "limit", Standing.GOOD: "unsuspend"}
@@ -22,7 +23,7 @@ async def judge_actor(instance: Instance, actor_id: int, standing: Standing, *, 
     `by` None: from the shell. `reason`: read by who it concerns, if they are here. Raises NotFound, NotAllowed, Conflict.
     """
     await instance.storage.write(_judge, instance, actor_id, standing, by, reason.strip()[:MAX_COMMENT], instance.clock())
-    instance.wake(DELIVERY)
+    instance.wake(DELIVERY, RESTATE)
 
 
 def _judge(
@@ -40,7 +41,9 @@ def _judge(
     instance.signers.forget(actor.uri)
     if account is not None:
         is_out = standing == Standing.SUSPENDED
-        accounts.put_suspension(db, account.id, now if is_out else None, reason if is_out else "")
+        accounts.put_suspension(db, account.id, (account.suspended_at or now) if is_out else None, reason if is_out else "")
+        if not is_out and account.suspended_at is not None:
+            restate_since(db, actor.id, account.suspended_at, now)
     handle = f"@{actor.username}@{actor.host or instance.identifiers.account_domain}"
     audit.write_down(db, by.id if by is not None else None, VERBS[standing], handle, reason, now)
 

@@ -16,7 +16,20 @@ from fediart.domain.reviews import PROOF_MS
 from fediart.instance import Instance, sweep_unfinished
 from fediart.office.lapse import lapse
 from fediart.office.sweep_files import sweep_files
-from fediart.storage import accounts, arrivals, copies, deliveries, departures, files, hosts, looks, reviews, timelines, works
+from fediart.storage import (
+    accounts,
+    arrivals,
+    copies,
+    deliveries,
+    departures,
+    files,
+    hosts,
+    looks,
+    reports,
+    reviews,
+    timelines,
+    works,
+)
 from fediart.timeline.place import KEEP
 
 ARRIVALS_MS = 30 * 24 * 3600 * 1000
@@ -26,6 +39,9 @@ ENDS_MS = 30 * 24 * 3600 * 1000
 """So long it can be told who got a work. How many did is kept with the work."""
 
 LOOKS_MS = 30 * 24 * 3600 * 1000
+
+OVERFLOWS_MS = 30 * 24 * 3600 * 1000
+"""So long it is told that a host reported more than may wait."""
 
 HOSTS_MS = 90 * 24 * 3600 * 1000
 """A host that was not tried for so long is met anew."""
@@ -59,5 +75,6 @@ def _forget(db: Connection, now: int, base_url: str) -> None:
     looks.forget_looks(db, now - LOOKS_MS)
     deliveries.forget_ends(db, now - ENDS_MS)
     deliveries.forget_forwarded(db, now - ENDS_MS, but_of=f"{base_url}/")
+    reports.forget_overflows(db, now - OVERFLOWS_MS)
     hosts.forget_hosts(db, now - HOSTS_MS)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

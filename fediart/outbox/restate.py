@@ -36,12 +36,16 @@ RESTATE, RESTATE_WORK = "restate", "restate_work"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`done` of `of` works. `before`: works older than this one are still to be done; None: it has only begun."""
+    """`done` of `of` works. `before`: works older than this one are still to be done; None: it has only begun.
+
+    `since`: only works that were edited since then, ms since 1970.
+    """
 
     number: int
     done: int
     of: int
     before: int | None = None
+    since: int | None = None
 
 
 def _key(actor_id: int) -> str:
@@ -62,6 +66,17 @@ def _put_run(db: Connection, actor_id: int, run: Run, now: int) -> None:
 def restate_all(db: Connection, actor_id: int, now: int) -> None:
     """Begin a run over all works of an artist. The crew RESTATE must be woken."""
     _put_run(db, actor_id, Run(new_id(now), 0, reserved.count_to_restate(db, actor_id)), now)
+
+
+def restate_since(db: Connection, actor_id: int, since: int, now: int) -> None:
+    """Have others hear of the works that changed while nothing was said in an artist's name. The crew RESTATE must be woken.
+
+    Where a run over all of hers is on, it was in vain so far, and begins anew.
+    """
+    if run_of(db, actor_id) is not None:
+        restate_all(db, actor_id, now)
+        return
+    _put_run(db, actor_id, Run(new_id(now), 0, reserved.count_to_restate(db, actor_id, since), since=since), now)
 
 
 def restate_work(db: Connection, work_id: int, now: int, *, quiet: bool = False) -> None:
@@ -123,7 +138,7 @@ async def restate_step(instance: Instance, actor_id: int, number: int) -> None:
         return
     if run.before is None:
         await _restate_portraits(instance, actor_id)
-    work_id = await instance.storage.read(reserved.next_to_restate, actor_id, run.before)
+    work_id = await instance.storage.read(reserved.next_to_restate, actor_id, run.before, run.since)
     if work_id is not None:
         await restate_one(instance, work_id)
 
@@ -147,7 +162,7 @@ async def give_up_step(instance: Instance, actor_id: int, number: int) -> None:
         run = run_of(db, actor_id)
         if run is None or run.number != number:
             return
-        work_id = reserved.next_to_restate(db, actor_id, run.before)
+        work_id = reserved.next_to_restate(db, actor_id, run.before, run.since)
         if work_id is None:
             settings.drop_setting(db, _key(actor_id))
         else:

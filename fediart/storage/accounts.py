@@ -144,6 +144,12 @@ def put_ai_view(db: Connection, account_id: int, wish: str) -> None:
     db.execute(update(accounts).where(accounts.c.id == account_id).values(ai_view=wish))
 
 
+def put_policy_read(db: Connection, account_id: int, number: int, *, from_number: int = 0) -> None:
+    """They know what the policy says up to this revision, if they knew it up to `from_number`. It never goes back."""
+    behind = (accounts.c.id == account_id, accounts.c.policy_read < number, accounts.c.policy_read >= from_number)
+    db.execute(update(accounts).where(*behind).values(policy_read=number))
+
+
 def open_session(db: Connection, token_hash: str, account_id: int, now: int, user_agent: str) -> None:
     db.execute(delete(sessions).where(sessions.c.seen_at < now - SESSION_MS))
     db.execute(

@@ -223,11 +223,11 @@ def shown_actor(db: Connection, actor_id: int) -> ShownActor | None:
 
 
 def local_counts(db: Connection) -> tuple[int, int]:
-    """(local artists, their published works), for NodeInfo."""
-    people = db.execute(select(func.count()).select_from(accounts)).scalar_one()
+    """(local artists, their published works), for NodeInfo. Whom moderators suspended is not here for anyone."""
+    people = db.execute(select(func.count()).where(accounts.c.suspended_at.is_(None))).scalar_one()
     shown = db.execute(
         select(func.count())
         .select_from(works.join(actors, works.c.actor_id == actors.c.id))
-        .where(actors.c.host == "", works.c.state == WorkState.PUBLISHED)
+        .where(actors.c.host == "", works.c.state == WorkState.PUBLISHED, actors.c.standing != Standing.SUSPENDED)
     ).scalar_one()
     return people, shown

@@ -9,8 +9,11 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, 
 from fediart.domain.listed import Listed, listed
 from fediart.domain.moderation import Place
 from fediart.domain.notifications import NotificationKind, ShownNotification
+from fediart.domain.policy_words import PolicyChange
+from fediart.ids import new_id
 from fediart.storage.actors import shown_actors
 from fediart.storage.emojis import emojis_in, those_in
+from fediart.storage.policies import change_by
 from fediart.storage.shown import works_shown
 from fediart.storage.tables import accounts, actors, likes, notifications
 from fediart.storage.visible import heard_by_bound
@@ -47,6 +50,15 @@ def notify(db: Connection, *, id_: int, actor_id: int, kind: NotificationKind, f
         )
 
 
+def tell_of_policy(db: Connection, revision: int, sender_id: int, now: int, *, but: int | None) -> None:
+    """Everyone here is told that the policy has this revision, but who adopted it (an account)."""
+    told = {"kind": NotificationKind.POLICY, "from_actor_id": sender_id, "revision": revision}
+    query = select(accounts.c.actor_id).order_by(accounts.c.id)
+    people = db.execute(query if but is None else query.where(accounts.c.id != but)).scalars().all()
+    if people:
+        db.execute(insert(notifications), [{"id": new_id(now), "actor_id": actor_id, **told} for actor_id in people])
+
+
 def drop_notification(db: Connection, actor_id: int, kind: NotificationKind, from_actor_id: int) -> None:
     """What it told is not so any more."""
     db.execute(
@@ -71,6 +83,7 @@ def notifications_of(
         for work in works_shown(db, [row.work_id for row in rows if row.work_id], actor_id, place=Place.NOTIFICATIONS)
     }
     hosts = {id_: shown.actor.host for id_, shown in people.items()}
+    changes = _changes(db, {row.revision for row in rows if row.revision is not None})
     faces = _faces(db, [row.work_id for row in rows if row.kind == NotificationKind.LIKE])
     known = emojis_in(db, [(hosts.get(actor_id, ""), face) for (actor_id, _), face in faces.items()])
     told = [
@@ -82,6 +95,7 @@ def notifications_of(
             row.seen,
             face := faces.get((row.from_actor_id, row.work_id), "") if row.kind == NotificationKind.LIKE else "",
             those_in(known, hosts[row.from_actor_id], face),
+            changes.get(row.revision),
         )
         for row in rows
         if row.from_actor_id in people and (row.work_id is None or row.work_id in shown)
@@ -95,6 +109,11 @@ def _faces(db: Connection, work_ids: list[int]) -> dict[tuple[int, int], str]:
         return {}
     query = select(likes.c.actor_id, likes.c.work_id, likes.c.face).where(likes.c.work_id.in_(work_ids), likes.c.face != "")
     return {(row[0], row[1]): row[2] for row in db.execute(query)}
+
+
+def _changes(db: Connection, numbers: Collection[int]) -> dict[int, PolicyChange]:
+    found = {number: change_by(db, number) for number in numbers}
+    return {number: change for number, change in found.items() if change is not None}
 
 
 def unseen_count(db: Connection, actor_id: int) -> int:

@@ -85,24 +85,26 @@ def put_choices(db: Connection, account_id: int, choices: Choices) -> None:
     )
 
 
-def _to_restate(actor_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Published works with pictures whose terms are not wholly their own."""
-    return (
-        works.c.actor_id == actor_id,
-        works.c.state == WorkState.PUBLISHED,
-        (works.c.reservation.is_(None)) | (works.c.licence == ""),
-        exists(select(images.c.id).where(images.c.work_id == works.c.id)),
-    )
+def _to_restate(actor_id: int, since: int | None) -> tuple[ColumnElement[bool], ...]:
+    """Published works with pictures whose terms are not wholly their own. `since`: instead, those edited since then (ms)."""
+    published = (works.c.actor_id == actor_id, works.c.state == WorkState.PUBLISHED)
+    if since is not None:
+        return (*published, works.c.edited_at >= since)
+    has_pictures = exists(select(images.c.id).where(images.c.work_id == works.c.id))
+    return (*published, (works.c.reservation.is_(None)) | (works.c.licence == ""), has_pictures)
 
 
-def next_to_restate(db: Connection, actor_id: int, before: int | None) -> int | None:
-    """The newest of the works whose files say what their artist says of all works, older than `before`."""
-    query = select(func.max(works.c.id)).where(*_to_restate(actor_id))
+def next_to_restate(db: Connection, actor_id: int, before: int | None, since: int | None = None) -> int | None:
+    """The newest of the works whose files say what their artist says of all works, older than `before`.
+
+    `since`: of the works that were edited since then.
+    """
+    query = select(func.max(works.c.id)).where(*_to_restate(actor_id, since))
     return db.execute(query if before is None else query.where(works.c.id < before)).scalar()
 
 
-def count_to_restate(db: Connection, actor_id: int) -> int:
-    return db.execute(select(func.count()).select_from(works).where(*_to_restate(actor_id))).scalar_one()
+def count_to_restate(db: Connection, actor_id: int, since: int | None = None) -> int:
+    return db.execute(select(func.count()).select_from(works).where(*_to_restate(actor_id, since))).scalar_one()
 
 
 def licence_columns(licensing: Licensing | None) -> dict[str, str]:

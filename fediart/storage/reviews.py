@@ -61,11 +61,14 @@ def change_review(db: Connection, review_id: int, /, **values: Any) -> None:
     db.execute(update(reviews).where(reviews.c.id == review_id).values(**values))
 
 
-def open_for_reports(db: Connection, now: int) -> int:
-    """Each open report comes before the moderators: once for each work that it names, or by itself. Returns how many were new."""
+def open_for_reports(db: Connection, now: int, limit: int = 100) -> int:
+    """Open reports come before the moderators: once for each work that they name, or by themselves. Returns how many were new.
+
+    `limit`: of reports, the oldest first; what is over it comes with the next call.
+    """
     count = 0
     new = select(reports.c.id, reports.c.actor_id, reports.c.category).where(reports.c.state == "open", ~_is_reviewed())
-    for row in db.execute(new.order_by(reports.c.id)).all():
+    for row in db.execute(new.order_by(reports.c.id).limit(limit)).all():
         named = (
             select(works.c.id).join(report_works, report_works.c.work_id == works.c.id).where(report_works.c.report_id == row.id)
         )

@@ -123,6 +123,8 @@ accounts = Table(
     Column("suspended_reason", Text, nullable=False, server_default=""),
     # Who may quote this artist's works (`domain/works.QuotePolicy`); '': nobody.
     Column("quote_policy", String(16), nullable=False, server_default=""),
+    # The revision of the AI-art policy up to which changes were read: what came later is announced.
+    Column("policy_read", Integer, nullable=False, server_default="0"),
 )
 
 sessions = Table(
@@ -423,6 +425,8 @@ notifications = Table(
     Column("from_actor_id", BigInteger, ForeignKey("actors.id"), nullable=False),
     Column("work_id", BigInteger),
     Column("seen", Boolean, nullable=False, server_default=text("false")),
+    # Of the AI-art policy, where that is what is told.
+    Column("revision", Integer),
 )
 Index("ix_notifications_actor_id_id", notifications.c.actor_id, notifications.c.id)
 
@@ -638,6 +642,16 @@ review_files = Table(
     Column("media_type", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("added_at", BigInteger, nullable=False),
+)
+
+# What a host's reports named beyond what may wait for moderators at a time (`domain/moderation`): works, or reports without.
+report_overflows = Table(
+    "report_overflows",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("left_out", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
 )
 
 # Who did what that concerns others, in words. `account_id` NULL: from the shell, or the server itself.

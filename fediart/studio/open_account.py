@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from fediart.domain.actors import Account, Multikey, Role, password_problem, use
 from fediart.errors import BadInput, Conflict, NotFound
 from fediart.ids import new_id
 from fediart.instance import Instance, token_hash
-from fediart.storage import accounts, actors, settings
+from fediart.storage import accounts, actors, policies, settings
 from fediart.studio.passwords import hash_password
 
 _SETUP = "setup_token_hash"
@@ -98,5 +99,5 @@ def _insert(db: Connection, account: Account, actor: dict[str, object], used_set
     if actors.actor_named(db, str(actor["username"])) is not None:
         raise Conflict(f"The username {actor['username']} is taken.")
     actors.insert_actor(db, actor)
-    accounts.insert_account(db, account)
+    accounts.insert_account(db, replace(account, policy_read=policies.current_number(db)))
     settings.put_setting(db, "address", address)

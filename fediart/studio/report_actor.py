@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
-from fediart.domain.moderation import MAX_COMMENT, MAX_REPORTED, Report, ReportCategory
+from fediart.domain.moderation import MAX_CASES_OF_PERSON, MAX_COMMENT, MAX_REPORTED, Report, ReportCategory
 from fediart.errors import BadInput, NotFound, TooMany
 from fediart.ids import new_id
 from fediart.instance import DELIVERY, Instance
 from fediart.outbox.react import tell_flag
 from fediart.storage import actors, reports, works
 from fediart.storage.blocks import hides_from
-
-MAX_OPEN = 50
-"""So many reports of one person may wait."""
 
 
 async def report_actor(
@@ -42,12 +39,13 @@ async def report_actor(
             raise NotFound("This account is not there any more.")
         if target.id == account.actor_id:
             raise BadInput("This is you.")
-        if reports.count_open(db, reporter_id=account.actor_id) >= MAX_OPEN:
-            raise TooMany(
-                "Many of your reports still wait for a moderator. Please wait until they were looked at.", retry_after=3600
-            )
         reported = [works.work_by_id(db, id_) for id_ in work_ids[:MAX_REPORTED] if works.may_see(db, id_, account.actor_id)]
         theirs = [work for work in reported if work is not None and work.actor_id == target.id]
+        asked_for = reports.count_cases(db, reporter_id=account.actor_id) + max(1, len(theirs))
+        if asked_for > MAX_CASES_OF_PERSON:
+            raise TooMany(
+                "Much of what you reported still waits for a moderator. Please wait until it was looked at.", retry_after=3600
+            )
         goes_on = forward and not target.is_local
         report = Report(
             id=new_id(now),

@@ -17,11 +17,13 @@ from starlette.responses import HTMLResponse, Response
 
 from fediart.activitypub.identifiers import is_web_uri
 from fediart.clock import to_iso
+from fediart.domain.actors import Account
 from fediart.domain.cloaks import in_words
+from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
-from fediart.storage import actors, notifications
+from fediart.storage import actors, notifications, policies
 from fediart.web.emojis import escaped, named, with_emojis
 from fediart.web.reservation import head_of
 from fediart.web.security import cookie_name, form_token, session_token, signed_in
@@ -89,6 +91,13 @@ def render_text(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
+async def policy_news(instance: Instance, account: Account | None) -> PolicyChange | None:
+    """What is otherwise in the AI-art policy since this person last said that they know. For most, nothing is asked."""
+    if account is None or account.suspended_at is not None or account.policy_read >= instance.policy.number:
+        return None
+    return await instance.storage.read(policies.changes_since, account.policy_read)
+
+
 async def render(
     request: Request, template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
 ) -> Response:
@@ -97,6 +106,7 @@ async def render(
     account = await signed_in(request)
     me = await instance.storage.read(actors.shown_actor, account.actor_id) if account is not None else None
     unseen = await instance.storage.read(notifications.unseen_count, account.actor_id) if account is not None else 0
+    news = await policy_news(instance, account)
     fresh = ""
     form_cookie = cookie_name(instance) + "-form"
     if not session_token(request) and not request.cookies.get(form_cookie):
@@ -113,6 +123,9 @@ async def render(
             account=account,
             me=me,
             unseen=unseen,
+            news=news,
+            asks_rights=instance.policy.reserve.ask_artists and account is not None and account.reservation is None,
+            here=request.url.path if request.method == "GET" else "/home",
             form_token=form_token(request),
             path=request.url.path,
             said=head_of(request),

@@ -10,13 +10,10 @@ from fediart.domain.actors import Actor
 from fediart.domain.moderation import MAX_COMMENT, MAX_REPORTED, Report, ReportCategory
 from fediart.domain.works import WorkState
 from fediart.ids import new_id
-from fediart.inbox.outcome import NOTHING, Done
+from fediart.inbox.outcome import NOTHING, Done, left
 from fediart.instance import Instance
 from fediart.storage import actors, reports, works
 from fediart.text.sanitise import plain_text
-
-MAX_OPEN_OF_HOST = 200
-"""So many reports of one server may wait at a time: moderators could otherwise be buried."""
 
 
 def handle_flag(db: Connection, _instance: Instance, sender: Actor, activity: ParsedActivity, _read: None, now: int) -> Done:
@@ -26,8 +23,16 @@ def handle_flag(db: Connection, _instance: Instance, sender: Actor, activity: Pa
     found = [work for uri in uris if (work := works.work_by_uri(db, uri)) is not None and work.state == WorkState.PUBLISHED]
     target_id = named[0].id if named else next((work.actor_id for work in found), None)
     target = actors.actor_by_id(db, target_id) if target_id is not None else None
-    if target is None or not target.is_local or reports.count_open(db, host=sender.host) >= MAX_OPEN_OF_HOST:
-        return NOTHING
+    if target is None or not target.is_local:
+        return left("it reports nobody of this server")
+    theirs = list(dict.fromkeys(work.id for work in found if work.actor_id == target.id))
+    room = reports.room_for(db, sender)
+    kept = theirs[:room]
+    missed = max(1, len(theirs)) if room == 0 else len(theirs) - len(kept)
+    if missed:
+        reports.add_overflow(db, sender.host, missed, now)
+    if room == 0:
+        return left("more is reported from there than may wait for moderators at a time")
     report = Report(
         id=new_id(now),
         reporter_id=sender.id,
@@ -39,5 +44,5 @@ def handle_flag(db: Connection, _instance: Instance, sender: Actor, activity: Pa
         state="open",
         created_at=now,
     )
-    reports.add_report(db, report, [work.id for work in found if work.actor_id == target.id])
+    reports.add_report(db, report, kept)
     return NOTHING

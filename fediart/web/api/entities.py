@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from fediart.activitypub.identifiers import Identifiers
@@ -13,6 +14,7 @@ from fediart.domain.follows import Relationship
 from fediart.domain.images import ImageState, Rendition, ShownImage
 from fediart.domain.moderation import Filter, FilterHit, Report, Standing
 from fediart.domain.notifications import ShownNotification
+from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import Mention, QuotePolicy, ShownActor, ShownWork, Visibility, quote_policy_of
 from fediart.outbox.documents import media_url
 from fediart.text.compose import typed
@@ -326,4 +328,26 @@ def notification(ids: Identifiers, shown: ShownNotification) -> dict[str, Any]:
         # Of no standard: what a like was said with, in the word that Pleroma's clients know.
         **({"emoji": shown.face} if shown.face else {}),
         **({"emoji_url": known[0]["url"]} if (known := emojis(ids, shown.emojis)) else {}),
+    }
+
+
+def announcement(ids: Identifiers, change: PolicyChange, *, is_read: bool) -> dict[str, Any]:
+    """That the AI-art policy changed: its sentences, and where all of it stands."""
+    lines = "".join(f"<br>• {escape(line)}" for line in change.lines)
+    page, policy = f"{ids.base_url}/ai-policy/revisions/{change.number}", f"{ids.base_url}/ai-policy"
+    links = f'<p><a href="{page}">What changed</a> · <a href="{policy}">The whole policy</a></p>'
+    return {
+        "id": str(change.number),
+        "content": f"<p>The AI-art policy of this server has changed.{lines}</p>{links}",
+        "starts_at": None,
+        "ends_at": None,
+        "all_day": False,
+        "published_at": to_iso(change.since),
+        "updated_at": to_iso(change.since),
+        "read": is_read,
+        "mentions": [],
+        "statuses": [],
+        "tags": [],
+        "emojis": [],
+        "reactions": [],
     }

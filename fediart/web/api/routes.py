@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from fediart.web.api import accounts as a
-from fediart.web.api import people, safety, server
+from fediart.web.api import announcements, people, safety, server
 from fediart.web.api import statuses as s
 
 
@@ -13,6 +13,8 @@ def api_routes() -> list[Route]:
     return [
         Route("/api/v1/instance", server.instance_v1),
         Route("/api/v2/instance", server.instance_v2),
+        Route("/api/v1/announcements", announcements.announcements),
+        Route("/api/v1/announcements/{id}/dismiss", announcements.dismiss, methods=["POST"]),
         Route("/api/v1/accounts/verify_credentials", a.verify_credentials),
         Route("/api/v1/accounts/update_credentials", a.update_credentials, methods=["PATCH"]),
         Route("/api/v1/accounts/lookup", a.lookup),

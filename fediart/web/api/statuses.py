@@ -339,7 +339,7 @@ async def notices(request: Request) -> Response:
         account_in(request).actor_id,
         max_id=cut.max_id,
         limit=cut.limit,
-        # Mastodon's API has no type for these.
-        without=(NotificationKind.DECISION,),
+        # Mastodon's API has no type for these; a change of the policy is an announcement there.
+        without=(NotificationKind.DECISION, NotificationKind.POLICY),
     )
     return paged(request, [entities.notification(instance.identifiers, item) for item in listed.items], listed.ends)

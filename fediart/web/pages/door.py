@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fediart.domain.policy_words import IN_SHORT
 from fediart.errors import FediartError, NotFound
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
@@ -90,7 +91,9 @@ async def sign_out(request: Request) -> Response:
 
 
 async def about(request: Request) -> Response:
-    return await render(request, "about.html")
+    policy = instance_of(request).policy
+    reserved = f"Where an artist says nothing else: {policy.reserve.default.words}"
+    return await render(request, "about.html", in_short=IN_SHORT[policy.preset], reserved=reserved)
 
 
 async def about_cloak(request: Request) -> Response:

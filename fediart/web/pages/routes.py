@@ -55,6 +55,8 @@ def page_routes() -> list[Route]:
         Route("/about", door.about),
         Route("/about/cloak", door.about_cloak),
         Route("/ai-policy", statement.statement),
+        Route("/ai-policy/revisions/{number}", statement.revision),
+        Route("/announcements/{number}/dismiss", statement.dismiss, methods=["POST"]),
         Route("/labels/{name}", statement.label),
         Route("/about/hosts", safety.hosts),
         Route("/home", works.home),

@@ -7,67 +7,18 @@ from starlette.responses import RedirectResponse, Response
 
 from fediart.domain.declarations import LABELS
 from fediart.domain.licences import Licence
-from fediart.domain.policy import AiPolicy, LocalAction, Preset, RemoteAction
+from fediart.domain.policy_words import IN_SHORT, of_posts, of_uploads
 from fediart.domain.terms import terms_of_artist
 from fediart.errors import Gone, NotFound
-from fediart.storage import actors
+from fediart.ids import parse_id
+from fediart.storage import actors, policies
 from fediart.storage.blocks import hides_from
+from fediart.studio.read_announcement import read_announcement
 from fediart.web.activitypub.documents import LEFT
-from fediart.web.pages.forms import instance_of
+from fediart.web.pages.forms import back, instance_of, member, path_id, trusted_form
 from fediart.web.render import render
 from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
-
-IN_SHORT = {
-    Preset.HUMAN_ART: "This server is for art made by people.",
-    Preset.LABEL_ONLY: "AI-made pictures are welcome here, and are labelled.",
-    Preset.OPEN: "This server takes pictures however they were made.",
-}
-
-_UPLOAD = {
-    LocalAction.ALLOW: "nothing is done",
-    LocalAction.LABEL: "it is published with a label that says so",
-    LocalAction.ASK: "its artist is asked how it was made before it goes out",
-    LocalAction.HOLD: "it waits until a moderator has looked at it",
-    LocalAction.REJECT: "it is not published",
-}
-
-_POST = {
-    RemoteAction.ALLOW: "nothing is done",
-    RemoteAction.LABEL: "it is shown with a label",
-    RemoteAction.COLLAPSE: "its pictures are behind a click",
-    RemoteAction.HIDE_PUBLIC: "it is in no public list",
-    RemoteAction.FILTER: "only who follows its author is shown it",
-    RemoteAction.REJECT: "it is not taken",
-}
-
-
-def of_uploads(policy: AiPolicy) -> list[tuple[str, str]]:
-    """(what an upload is, what is done with it)."""
-    local = policy.local
-    rows = [
-        ("Its artist says that it was made with AI, or its file does", local.declared),
-        ("Its file carries the settings of an image generator", local.generator),
-        ("Its file says that parts may be AI, and its artist has not said how it was made", local.assisted),
-        ("Its file has a trace that many hand-made pictures have too", local.hint),
-    ]
-    said = [(what, _UPLOAD[action]) for what, action in rows]
-    if policy.local.require_origin_statement:
-        said.append(("Its artist has not said how it was made", _UPLOAD[LocalAction.ASK]))
-    return said
-
-
-def of_posts(policy: AiPolicy) -> list[tuple[str, str]]:
-    """(what a post of another server is, what is done with it)."""
-    remote = policy.remote
-    rows = [
-        ("Its author says that it was made with AI", remote.self_label),
-        ("The file of its picture says so", remote.declared),
-    ]
-    if remote.hashtags:
-        some = ", ".join(f"#{tag}" for tag in remote.hashtags[:3])
-        rows.append((f"It carries a hashtag that the admin has listed, like {some}", remote.hashtag))
-    return [(what, _POST[action]) for what, action in rows]
 
 
 async def statement(request: Request) -> Response:
@@ -82,6 +33,31 @@ async def statement(request: Request) -> Response:
         posts=of_posts(policy),
         labels=LABELS,
     )
+
+
+async def revision(request: Request) -> Response:
+    """What a revision changed: of the one before, or of the one that is named by `from`."""
+    instance = instance_of(request)
+    number, since = parse_id(request.path_params["number"]), parse_id(request.query_params.get("from", ""))
+    change = await instance.storage.read(policies.change_by, number, since) if number is not None else None
+    if change is None:
+        raise NotFound("The AI-art policy has no such revision.")
+    earlier = await instance.storage.read(policies.changes_before, change.number, limit=EARLIER)
+    return await render(
+        request, "ai_policy_revision.html", change=change, earlier=earlier, holds=instance.policy.number, since=since
+    )
+
+
+EARLIER = 20
+"""So many revisions of before are shown under one."""
+
+
+async def dismiss(request: Request) -> Response:
+    """Somebody knows what changed up to this revision."""
+    account, number = await member(request), path_id(request, "number")
+    async with trusted_form(request) as form:
+        await read_announcement(instance_of(request), account, number)
+        return back(request, form, "/home")
 
 
 async def label(request: Request) -> Response:

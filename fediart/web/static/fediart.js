@@ -104,6 +104,24 @@ function uploadAtOnce(composer) {
   }
 }
 
+// What is folded away tells its value in one line; that line follows what is chosen.
+function tellFold(fold) {
+  const parts = [];
+  for (const field of fold.querySelectorAll("input, select")) {
+    if (field.closest(".under")) continue;
+    const words = field.closest("label").querySelector("span")?.firstChild?.textContent.trim();
+    if (field.type === "radio" || field.type === "checkbox") field.checked && parts.push(words);
+    else if (field.tagName === "SELECT") parts.push(field.selectedOptions[0].textContent.trim());
+    else if (field.value.trim()) parts.push(field.value.trim());
+  }
+  fold.querySelector("[data-told]").textContent = parts.join("; ") || "None";
+}
+
+document.addEventListener("change", (event) => {
+  const fold = event.target.closest(".fold");
+  if (fold) tellFold(fold);
+});
+
 function enhance() {
   const composer = document.querySelector("[data-compose]");
   if (!composer) return;

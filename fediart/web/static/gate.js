@@ -16,6 +16,7 @@ function comesTooOften() {
 
 function stop(words) {
   status.textContent = words;
+  document.getElementById("gate-idle").hidden = true;
 }
 
 if (form && !("stopped" in form.dataset)) {

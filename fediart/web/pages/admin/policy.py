@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fediart.domain.policy import AiPolicy, LocalAction, Preset, ProofOfWork, RemoteAction, RobotsList
 from fediart.domain.policy_keys import changed, differences, keys_of, preset_named
+from fediart.domain.policy_words import change_between
 from fediart.domain.reservations import Answer
 from fediart.errors import BadInput
 from fediart.office.adopt_policy import adopt_policy
@@ -143,6 +144,7 @@ async def _page(
         robots_lists=list(RobotsList),
         proofs=list(ProofOfWork),
         changes=changes,
+        told=change_between(current, tried).lines,
         looked=looked,
         forecast=in_words(await count_changes(instance, tried)) if changes else [],
         progress=await instance.storage.read(verdicts.rejudge_progress),

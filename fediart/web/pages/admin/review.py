@@ -15,7 +15,7 @@ from fediart.errors import FediartError, NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
 from fediart.office.decide_review import LABEL_CHOICES, Said, decide_review, may_decide
-from fediart.storage import audit, reviews
+from fediart.storage import audit, reports, reviews
 from fediart.web.pages.admin.door import moderator, waiting_reviews
 from fediart.web.pages.forms import go, instance_of, path_id, text, trusted_form
 from fediart.web.render import render
@@ -42,6 +42,7 @@ async def queue(request: Request) -> Response:
         target=TARGET_MS,
         age_in_words=age_in_words,
         older=found[-1].id if len(found) == PAGE else None,
+        overflows=await instance.storage.read(reports.overflows),
     )
 
 
