@@ -260,6 +260,10 @@ async def test_a_note_of_a_stranger_is_kept_when_it_concerns_somebody_here(scene
     await scene.heard(scene.eve, scene.eve.create(scene.eve.note("<p>fine!</p>", **more)))
     if why == "a mention":
         assert await scene.notices() == [("mention", scene.eve.acct)]
+        (notice,) = (await scene.world.client.get("/api/v1/notifications")).json()
+        me = (await scene.world.client.get("/api/v1/accounts/verify_credentials")).json()
+        told_of = {name: me[name] for name in ("id", "username", "acct", "url")}
+        assert notice["status"]["mentions"] == [told_of], "a client program finds the profile by the link in the text"
     else:
         told = (await scene.world.client.get(f"/api/v1/statuses/{posted['id']}/context")).json()
         assert [item["content"] for item in told["descendants"]] == ["<p>fine!</p>"]
