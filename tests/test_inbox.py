@@ -316,6 +316,26 @@ async def test_an_edit_changes_words_pictures_and_tags_and_an_older_one_does_not
     assert [item["content"] for item in await home(scene.world)] == ["<p>second</p>"]
 
 
+async def test_edits_that_share_one_id_are_each_heard(scene: Scene) -> None:
+    """Takahē names every edit of a post, and of a profile, alike."""
+    ana = scene.ana
+    await follow(scene.world, ana)
+    note = ana.note("<p>first</p>")
+    await scene.heard(ana, ana.create(note))
+    now = system_clock()
+    edits = [{**note, "content": f"<p>{words}</p>"} for words in ("second", "third")]
+    updates = [{**ana.activity("Update", edit), "id": f"{note['id']}#update"} for edit in edits]
+    for number, update in enumerate([*updates, updates[0]]):
+        await scene.heard(ana, update, at=now + number * 1_000)
+    assert [entry["content"] for entry in await home(scene.world)] == ["<p>third</p>"], "the second one, sent again, is no news"
+    for number, name in enumerate(("Ana", "Anna", "Ana")):
+        ana.shows(name=name)
+        profile = {**ana.activity("Update", ana.document()), "id": f"{ana.uri}#update"}
+        await scene.heard(ana, profile, at=now + number * 1_000)
+        (entry,) = await home(scene.world)
+        assert entry["account"]["display_name"] == name
+
+
 @pytest.mark.parametrize("shape", ["tombstone", "bare id", "whole note"])
 async def test_a_deleted_note_is_gone_everywhere(scene: Scene, shape: str) -> None:
     await follow(scene.world, scene.ana)
