@@ -448,6 +448,22 @@ async def test_a_like_counts_once_is_told_and_taken_back(scene: Scene, kind: str
     assert (await scene.work(posted["id"]))["favourites_count"] == 0
 
 
+async def test_who_likes_and_boosts_again_under_the_same_ids_is_counted_again(scene: Scene) -> None:
+    """snac makes these ids from who likes what; Takahē keeps them."""
+    posted, now = await scene.post(), system_clock()
+    said = [scene.ana.activity(kind, posted["uri"], to=[AS_PUBLIC]) for kind in ("Like", "Announce")]
+    undone = [{**scene.ana.activity("Undo", one), "id": one["id"] + "/undo"} for one in said]
+    for number in range(5):
+        for one in (said, undone)[number % 2]:
+            await scene.heard(scene.ana, one, at=now + number * 1_000)
+        found = await scene.work(posted["id"])
+        assert (found["favourites_count"], found["reblogs_count"]) == ((1, 1), (0, 0))[number % 2]
+    for one in undone:
+        await scene.heard(scene.ana, one, at=now + 3_000)  # somebody sends a recorded request again
+    found = await scene.work(posted["id"])
+    assert (found["favourites_count"], found["reblogs_count"]) == (1, 1)
+
+
 @pytest.mark.parametrize("kind", ["Like", "Announce"])
 async def test_a_like_or_boost_whose_undo_came_first_is_not_kept(scene: Scene, kind: str) -> None:
     posted = await scene.post()

@@ -107,16 +107,18 @@ def _not_its_actor(signer: Actor, activity: ParsedActivity) -> Receipt:
     return Receipt(401, "Not verified: signed by somebody else than its actor.")
 
 
-_ID_USED_AGAIN = frozenset({"Follow", "Undo"})
-"""Misskey makes these ids from who follows whom: the second follow of the same two has the id of the first."""
+_ID_USED_AGAIN = frozenset({"Follow", "Like", "EmojiReact", "Announce", "Block", "Add", "Remove", "Undo"})
+"""What can be said, taken back and said again. Misskey makes these ids from who follows whom, snac from who likes or boosts
+what, and Takahē keeps one for each pair: the second time has the id of the first."""
 
 
 def _told_as(activity: ParsedActivity, headers: Mapping[str, str], body: bytes, *, is_proven: bool) -> str:
     """What must be new: an activity's id; where ids are used again, the id and the signature it came with.
 
     What carries a proof can be said again by whoever once heard it, under a signature of their own: there the id alone counts,
-    but for verbs that are taken from their actor only. Takahē has one id for all edits of a post, and one for all of a profile. A post's are told apart by what they say, so that
-    an old one that is sent again changes nothing; a profile is asked of its server, and may be what it was before.
+    but for verbs that are taken from their actor only. Takahē has one id for all edits of a post, and one for all of a profile.
+    A post's are told apart by what they say, so that an old one that is sent again changes nothing; a profile is asked of its
+    server, and may be what it was before.
     """
     if is_proven and activity.type in PASSED_ON:
         return activity.uri
