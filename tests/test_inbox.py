@@ -260,6 +260,10 @@ async def test_a_note_of_a_stranger_is_kept_when_it_concerns_somebody_here(scene
     await scene.heard(scene.eve, scene.eve.create(scene.eve.note("<p>fine!</p>", **more)))
     if why == "a mention":
         assert await scene.notices() == [("mention", scene.eve.acct)]
+        (notice,) = (await scene.world.client.get("/api/v1/notifications")).json()
+        me = (await scene.world.client.get("/api/v1/accounts/verify_credentials")).json()
+        told_of = {name: me[name] for name in ("id", "username", "acct", "url")}
+        assert notice["status"]["mentions"] == [told_of], "a client program finds the profile by the link in the text"
     else:
         told = (await scene.world.client.get(f"/api/v1/statuses/{posted['id']}/context")).json()
         assert [item["content"] for item in told["descendants"]] == ["<p>fine!</p>"]
@@ -310,6 +314,26 @@ async def test_an_edit_changes_words_pictures_and_tags_and_an_older_one_does_not
     late = {**note, "content": "<p>first again</p>", "updated": to_iso(now - 60_000)}
     await scene.heard(scene.ana, scene.ana.activity("Update", late))
     assert [item["content"] for item in await home(scene.world)] == ["<p>second</p>"]
+
+
+async def test_edits_that_share_one_id_are_each_heard(scene: Scene) -> None:
+    """Takahē names every edit of a post, and of a profile, alike."""
+    ana = scene.ana
+    await follow(scene.world, ana)
+    note = ana.note("<p>first</p>")
+    await scene.heard(ana, ana.create(note))
+    now = system_clock()
+    edits = [{**note, "content": f"<p>{words}</p>"} for words in ("second", "third")]
+    updates = [{**ana.activity("Update", edit), "id": f"{note['id']}#update"} for edit in edits]
+    for number, update in enumerate([*updates, updates[0]]):
+        await scene.heard(ana, update, at=now + number * 1_000)
+    assert [entry["content"] for entry in await home(scene.world)] == ["<p>third</p>"], "the second one, sent again, is no news"
+    for number, name in enumerate(("Ana", "Anna", "Ana")):
+        ana.shows(name=name)
+        profile = {**ana.activity("Update", ana.document()), "id": f"{ana.uri}#update"}
+        await scene.heard(ana, profile, at=now + number * 1_000)
+        (entry,) = await home(scene.world)
+        assert entry["account"]["display_name"] == name
 
 
 @pytest.mark.parametrize("shape", ["tombstone", "bare id", "whole note"])
@@ -422,6 +446,22 @@ async def test_a_like_counts_once_is_told_and_taken_back(scene: Scene, kind: str
     assert await scene.notices() == [("favourite", scene.ana.acct)]
     await scene.heard(scene.ana, scene.ana.activity("Undo", like if shape == "whole" else like["id"]))
     assert (await scene.work(posted["id"]))["favourites_count"] == 0
+
+
+async def test_who_likes_and_boosts_again_under_the_same_ids_is_counted_again(scene: Scene) -> None:
+    """snac makes these ids from who likes what; Takahē keeps them."""
+    posted, now = await scene.post(), system_clock()
+    said = [scene.ana.activity(kind, posted["uri"], to=[AS_PUBLIC]) for kind in ("Like", "Announce")]
+    undone = [{**scene.ana.activity("Undo", one), "id": one["id"] + "/undo"} for one in said]
+    for number in range(5):
+        for one in (said, undone)[number % 2]:
+            await scene.heard(scene.ana, one, at=now + number * 1_000)
+        found = await scene.work(posted["id"])
+        assert (found["favourites_count"], found["reblogs_count"]) == ((1, 1), (0, 0))[number % 2]
+    for one in undone:
+        await scene.heard(scene.ana, one, at=now + 3_000)  # somebody sends a recorded request again
+    found = await scene.work(posted["id"])
+    assert (found["favourites_count"], found["reblogs_count"]) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["Like", "Announce"])

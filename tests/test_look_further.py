@@ -126,6 +126,18 @@ async def test_only_open_works_of_the_actors_own_that_answer_nobody_are_kept(sce
     assert [asked for asked in scene.other.asked if asked.method == "GET"] == [], "nobody else is asked"
 
 
+async def test_an_outbox_without_an_id_is_read_where_it_stands_and_not_from_elsewhere(scene: Scene) -> None:
+    """Takahē's has none."""
+    ana, eve = scene.ana, scene.eve
+    note, forged = ana.note("<p>good</p>"), eve.note("<p>never said</p>")
+    scene.far.serve("/users/ana/outbox", {"@context": AS, "type": "OrderedCollection", "totalItems": 1, "orderedItems": [note]})
+    assert await shown(scene, ana) == [note["id"]]
+    scene.far.serve("/forged", {"@context": AS, "type": "OrderedCollection", "orderedItems": [forged]})
+    scene.other.redirect("/users/eve/outbox", f"{scene.far.url}/forged")
+    assert await shown(scene, eve) == []
+    assert scene.far.times_asked("/forged") == 1, "or this proves nothing"
+
+
 async def test_a_create_that_is_had_from_another_host_is_not_believed(scene: Scene) -> None:
     """Otherwise a redirect would let one host say what an actor of another published."""
     ana, eve = scene.ana, scene.eve

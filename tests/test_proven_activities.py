@@ -167,6 +167,14 @@ async def test_what_somebody_else_passes_on_is_believed_when_its_actor_proves_it
     assert await settled(world) == []
     assert await scene.uris() == []
 
+    posted = await scene.post()
+    like = ana.proven(ana.activity("Like", posted["uri"]))
+    await scene.heard(ana, like)
+    await scene.heard(ana, ana.activity("Undo", like))
+    assert (await passed_on(scene, like, eve)).status_code == 202
+    assert await settled(world) == []
+    assert (await scene.work(posted["id"]))["favourites_count"] == 0, "whoever heard a like cannot say it again"
+
 
 async def test_a_proof_is_no_word_for_anybody_else_nor_for_ever_nor_for_everything(scene: Scene) -> None:
     world, ana, bo, eve, now = scene.world, scene.ana, scene.bo, scene.eve, system_clock()

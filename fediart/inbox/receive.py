@@ -75,7 +75,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         return ACCEPTED
     fresh = await instance.storage.write(
         arrivals.receive,
-        uri=_told_as(activity, headers),
+        uri=_told_as(activity, headers, body, is_proven=prover is not None),
         actor_uri=sender.uri,
         body=body,
         now=instance.clock(),
@@ -107,15 +107,26 @@ def _not_its_actor(signer: Actor, activity: ParsedActivity) -> Receipt:
     return Receipt(401, "Not verified: signed by somebody else than its actor.")
 
 
-_ID_USED_AGAIN = frozenset({"Follow", "Undo"})
-"""Misskey makes these ids from who follows whom: the second follow of the same two has the id of the first."""
+_ID_USED_AGAIN = frozenset({"Follow", "Like", "EmojiReact", "Announce", "Block", "Add", "Remove", "Undo"})
+"""What can be said, taken back and said again. Misskey makes these ids from who follows whom, snac from who likes or boosts
+what, and Takahē keeps one for each pair: the second time has the id of the first."""
 
 
-def _told_as(activity: ParsedActivity, headers: Mapping[str, str]) -> str:
-    """What must be new: an activity's id; where ids are used again, the id and the signature it came with."""
-    if activity.type not in _ID_USED_AGAIN:
+def _told_as(activity: ParsedActivity, headers: Mapping[str, str], body: bytes, *, is_proven: bool) -> str:
+    """What must be new: an activity's id; where ids are used again, the id and the signature it came with.
+
+    What carries a proof can be said again by whoever once heard it, under a signature of their own: there the id alone counts,
+    but for verbs that are taken from their actor only. Takahē has one id for all edits of a post, and one for all of a profile.
+    A post's are told apart by what they say, so that an old one that is sent again changes nothing; a profile is asked of its
+    server, and may be what it was before.
+    """
+    if is_proven and activity.type in PASSED_ON:
         return activity.uri
-    return f"{activity.uri} {hashlib.sha256(headers['signature'].encode()).hexdigest()}"
+    if activity.type in _ID_USED_AGAIN or (activity.type == "Update" and activity.object_uri == activity.actor):
+        return f"{activity.uri} {hashlib.sha256(headers['signature'].encode()).hexdigest()}"
+    if activity.type == "Update":
+        return f"{activity.uri} {hashlib.sha256(body).hexdigest()}"
+    return activity.uri
 
 
 async def _is_about_a_stranger(instance: Instance, activity: ParsedActivity) -> bool:

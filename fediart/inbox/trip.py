@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,9 +16,13 @@ from fediart.domain.actors import Actor
 from fediart.errors import BadAnswer, FediartError, ParseError, RefusedByRemote, RemoteError, Unreachable
 from fediart.instance import Instance
 from fediart.remote.bring_home import bring_actor
-from fediart.remote.fetch import fetch_document
+from fediart.remote.client import RemoteClient, Signer
+from fediart.remote.fetch import fetch_collection, fetch_document
 
 log = structlog.get_logger("fediart.inbox")
+
+T = TypeVar("T")
+Fetch = Callable[[RemoteClient, str, Signer], Awaitable[dict[str, Any]]]
 
 
 class Trip:
@@ -43,26 +48,25 @@ class Trip:
 
     async def document(self, url: str) -> dict[str, Any]:
         """The document at `url`. Raises RemoteError, ParseError."""
+        return await self._document(url, fetch_document)
+
+    async def _document(self, url: str, fetch: Fetch) -> dict[str, Any]:
         if self._instance.identifiers.pretends_local(url):
             raise BadAnswer("This address is on our own host.", detail=url[:200])
-        found: dict[str, Any] = await self._asked(url, None)
-        return found
+        return await self._asked(url, lambda: fetch(self._instance.client, url, self._sign))
 
     async def actor(self, uri: str) -> Actor:
         """From here or from its server. Raises RemoteError, ParseError."""
-        found: Actor = await self._asked(uri, bring_actor)
-        return found
+        return await self._asked(uri, lambda: bring_actor(self._seeker, uri))
 
-    async def _asked(self, url: str, bring: Any) -> Any:
+    async def _asked(self, url: str, ask: Callable[[], Awaitable[T]]) -> T:
         host = host_of(url)
         if host in self.away or self.is_over:
             raise BadAnswer("This host is not asked any more.", detail=url[:200])
         async with self._instance.looking.turn(host):
             before = self._left
             try:
-                if bring is not None:
-                    return await bring(self._seeker, url)
-                return await fetch_document(self._instance.client, url, self._sign)
+                return await ask()
             except Unreachable:
                 self.away[host] = 0
                 raise
@@ -87,7 +91,7 @@ class Trip:
                     break
                 seen.add(held)
                 try:
-                    document = await self.document(held)
+                    document = await self._document(held, fetch_collection)
                 except (RemoteError, ParseError) as problem:
                     note_refused(held, problem)
                     break

@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from fediart.activitypub.identifiers import same_host
+from fediart.activitypub.parsers import fields
+from fediart.activitypub.parsers.collection import KINDS
 from fediart.activitypub.parsers.html_link import alternate_of
 from fediart.activitypub.parsers.json_document import MAX_BYTES, load_document
 from fediart.activitypub.vocabulary import AP_ACCEPT, AS
@@ -85,6 +87,17 @@ async def fetch_document(client: RemoteClient, url: str, signer: Signer) -> dict
     async with within(TOTAL_SECONDS, url):
         document, found_at = await _fetch(client, url.split("#")[0], signer)
         return await _believed(client, url, document, found_at, signer)
+
+
+async def fetch_collection(client: RemoteClient, url: str, signer: Signer) -> dict[str, Any]:
+    """As `fetch_document`; a collection without an id, as Takahē's outbox is, has the address where it was found on that host.
+
+    Raises RemoteError, ParseError.
+    """
+    document, found_at = await _fetch(client, url.split("#")[0], signer)
+    if document.get("id") is None and fields.kind(document.get("type")) in KINDS and same_host(found_at, url):
+        return {**document, "id": found_at}
+    return await _believed(client, url, document, found_at, signer)
 
 
 async def find_document(client: RemoteClient, url: str, signer: Signer) -> dict[str, Any]:

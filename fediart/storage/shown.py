@@ -76,7 +76,7 @@ _AROUND = union_all(
         work_mentions.c.work_id,
         work_mentions.c.uri,
         work_mentions.c.acct,
-        work_mentions.c.url,
+        func.coalesce(actors.c.url, work_mentions.c.url),
         func.coalesce(actors.c.id, _NO_ACTOR),
     )
     .select_from(work_mentions.outerjoin(actors, actors.c.uri == work_mentions.c.uri))

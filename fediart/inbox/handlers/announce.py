@@ -80,7 +80,8 @@ def _keep_and_boost(
 def _boost(db: Connection, sender: Actor, activity: ParsedActivity, work: Work, now: int) -> Done:
     if not _may_boost(work) or not works.may_see(db, work.id, sender.id):
         return left("what it boosts is not for everybody, or not for its sender")
-    if works.has_tombstone(db, activity.uri, sender.uri):
+    # Its Undo came first. Once only: the id may be used again.
+    if works.take_tombstone(db, activity.uri, sender.uri):
         return left("it was taken back already")
     if _is_passed_on(activity) and work.in_reply_to_uri is not None:
         return NOTHING  # an answer stands in its thread

@@ -24,7 +24,8 @@ def handle_like(db: Connection, _instance: Instance, sender: Actor, activity: Pa
     work = works.work_by_uri(db, activity.object_uri or "")
     if work is None or not works.may_see(db, work.id, sender.id):
         return left("what it likes is not here, or not for its sender")
-    if works.has_tombstone(db, activity.uri, sender.uri):
+    # Its Undo came first. Once only: the id may be used again.
+    if works.take_tombstone(db, activity.uri, sender.uri):
         return left("it was taken back already")
     face = clean_name(
         fields.text(activity.raw.get("content"), 200) or fields.text(activity.raw.get("_misskey_reaction"), 200), MAX_FACE
