@@ -45,7 +45,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "account role", "account suspend", "account limit", "account unsuspend",
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
-        "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
+        "cloak copies", "cloak redo", "backup list", "backup verify", "restore", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",
         "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip
@@ -54,7 +54,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
 def test_every_command_takes_a_data_folder_and_a_settings_file_and_explains_itself() -> None:
     for path, command in _commands(fediart):
         options = {option for parameter in command.params for option in parameter.opts}
-        assert {"--data", "--config"} <= options, path
+        # A file alone can be looked at without a server.
+        assert {"--data", "--config"} <= options or path == ("backup", "verify"), path
         told = _help(*path, "--help")
         assert (command.help or "").split(".")[0] in " ".join(told.split())
         for parameter in command.params:

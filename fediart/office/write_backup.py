@@ -1,0 +1,206 @@
+"""Everything that a server holds into one file, while it runs.
+
+The database is read as it is at one moment. A file is on the disk before a row names it, and goes after its row; so that
+those which the rows of that moment name can be read at leisure, each gets a second name (a hard link) first. What is in a
+backup, and what is not: docs/backup.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+
+from fediart import __version__
+from fediart.archive.folders import in_the_making, sync_folder
+from fediart.archive.pack import PackWriter, is_name
+from fediart.archive.seal import SealingWriter
+from fediart.clock import Clock, system_clock
+from fediart.domain.backups import FORMAT, RESTORING, About, Summary
+from fediart.errors import BadArchive, Conflict, NotFound, Unavailable
+from fediart.media.files import Files
+from fediart.media.vault import Vault
+from fediart.storage.backups import expected_bytes
+from fediart.storage.engine import OWN_FILE, file_of, look
+from fediart.storage.migrate import version_of, write_database
+from fediart.storage.rows import files_named
+from fediart.storage.settings import setting
+
+KEPT = "kept"
+"""Folder of the archive for settings, secrets and whatever else lies in the data folder."""
+
+STORES = ("originals", "media")
+
+LEFT_OUT = frozenset({*STORES, "unfinished", "encoders", "backups", RESTORING})
+"""Of the data folder. Files of encoders are fetched again."""
+
+SPARE = 256 << 20
+"""So many bytes a backup leaves free on its disk."""
+_TRIES = 3
+_BUFFER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server as it lies on a disk. `settings_file`: where it is not in the data folder."""
+
+    data: Path
+    url: URL
+    settings_file: Path | None = None
+
+
+async def write_backup(place: Place, target: Path, passphrase: str | None, *, clock: Clock = system_clock) -> Summary:
+    """The file `target` is there, whole and synced, when this returns, and not at all before.
+
+    Raises BadArchive, Conflict, NotFound, Unavailable, OSError. Whether it can be read back: `check_backup`.
+    """
+    if target.exists():
+        raise Conflict(f"There is a file {target} already. Choose another name, or move it away.")
+    if not target.parent.is_dir():
+        raise NotFound(f"There is no folder {target.parent}.")
+    file = file_of(place.url)
+    # Rows are packed; to check them they are unpacked into a database again.
+    database = 2 * file.stat().st_size if file is not None and file.exists() else 0
+    _check_room(target, database + await look(place.url, expected_bytes))
+    with contextlib.ExitStack() as stack:
+        aside = stack.enter_context(in_the_making(target.parent)) / "backup"
+        stores: dict[str, Files | Vault] = {"media": Files(place.data / "media"), "originals": Vault(place.data / "originals")}
+        links = {store: stack.enter_context(in_the_making(place.data / store)) for store in STORES}
+        held = _Links(place.data, stores, links)
+        await look(place.url, held.take)
+        made = await _try_often(place, aside, held, passphrase, clock)
+        await asyncio.to_thread(_put, aside, target)
+    return replace(made, bytes=target.stat().st_size)
+
+
+async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | None, clock: Clock) -> Summary:
+    """A file that went between the moment of the rows and its second name is in no row the next time. Else it is lost."""
+    for left in reversed(range(_TRIES)):
+        with aside.open("wb", buffering=_BUFFER) as file:
+            os.chmod(aside, 0o600)
+            out = SealingWriter(file, passphrase) if passphrase is not None else file
+            pack = PackWriter(out, clock() // 1000)
+            moment = clock()
+
+            def database(db: Connection, pack: PackWriter = pack, moment: int = moment) -> Summary:
+                version = version_of(db)
+                if version is None:
+                    raise NotFound("There is nothing to back up yet: the database is empty.")
+                about = About(
+                    FORMAT, secrets.token_hex(16), moment, __version__, version, setting(db, "address") or "", has_files=True
+                )
+                return Summary(about, write_database(db, pack, about, kept_files(place)), lost=held.take(db))
+
+            told = await look(place.url, database)
+            if told.lost and left:
+                continue
+            before = pack.entries
+            await asyncio.to_thread(pack.add_files, held.files())
+            files = pack.entries - before
+            pack.finish()
+            if isinstance(out, SealingWriter):
+                out.finish()
+            file.flush()
+            os.fsync(file.fileno())
+            return replace(told, files=files)
+    raise AssertionError("the last try returns")
+
+
+def _put(aside: Path, target: Path) -> None:
+    aside.replace(target)
+    sync_folder(target.parent)
+
+
+def _check_room(target: Path, needed: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < needed + SPARE:
+        raise Unavailable(
+            f"The disk of {target.parent} has {free / 1e9:.1f} GB free, and a backup needs some {(needed + SPARE) / 1e9:.1f} GB. "
+            "Make room there, or choose another disk."
+        )
+
+
+class _Links:
+    """Second names of the stores' files, in a folder beside them."""
+
+    def __init__(self, data: Path, stores: dict[str, Files | Vault], folders: dict[str, Path]) -> None:
+        self._data = data
+        self._stores = stores
+        self._folders = folders
+
+    def take(self, db: Connection) -> tuple[str, ...]:
+        """A name for each file that rows name now; returns those that are not there."""
+        lost = []
+        for store, name, _ in files_named(db):
+            path = self._stores[store].path(name)
+            kept = self._folders[store] / path.relative_to(self._data / store)
+            try:
+                _link(path, kept)
+            except FileNotFoundError:
+                lost.append(f"{store}/{name}")
+        return tuple(lost)
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """(name in the archive, where it is held), in order."""
+        for store, folder in self._folders.items():
+            for path in _walk(folder):
+                yield f"{store}/{path.relative_to(folder).as_posix()}", path
+
+
+def _link(path: Path, kept: Path) -> None:
+    try:
+        _link_or_copy(path, kept)
+    except FileNotFoundError:
+        if kept.parent.exists():
+            raise
+        kept.parent.mkdir(parents=True)
+        _link_or_copy(path, kept)
+
+
+def _link_or_copy(path: Path, kept: Path) -> None:
+    try:
+        os.link(path, kept)
+    except (FileExistsError, FileNotFoundError):
+        if not kept.exists():
+            raise
+    except OSError:  # a disk without hard links
+        if not kept.exists():
+            shutil.copyfile(path, kept)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files below, in order; no links are followed."""
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder / entry.name)
+        elif entry.is_file(follow_symlinks=False):
+            yield folder / entry.name
+
+
+def kept_files(place: Place) -> Iterator[tuple[str, Path]]:
+    """(name in the archive, path) of settings and secrets. Raises BadArchive for a name that an archive cannot have."""
+    if place.settings_file is not None:
+        yield f"{KEPT}/config.toml", place.settings_file
+    database = (file_of(place.url) or Path(OWN_FILE)).name
+    for path in sorted(place.data.iterdir()):
+        if path.name.startswith(".") or path.name in LEFT_OUT or path.is_symlink():
+            continue
+        if path.name.startswith((OWN_FILE, database)) or path.suffix == ".log":
+            continue
+        if path.name == "config.toml" and place.settings_file is not None:
+            continue
+        for file in [path] if path.is_file() else _walk(path) if path.is_dir() else ():
+            name = f"{KEPT}/{file.relative_to(place.data).as_posix()}"
+            if not is_name(name):
+                raise BadArchive(f"{file} has a name that cannot stand in a backup. Rename it: letters, digits, dots, - and _.")
+            yield name, file
