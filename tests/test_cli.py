@@ -33,6 +33,8 @@ def _help(*command: str) -> str:
 def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield (*path, name), command
             yield from _commands(command, *path, name)
         else:
             yield (*path, name), command
@@ -45,7 +47,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "account role", "account suspend", "account limit", "account unsuspend",
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
-        "cloak copies", "cloak redo", "backup list", "backup verify", "restore", "reviews list", "reviews show", "reviews decide",
+        "cloak copies", "cloak redo", "backup", "backup list", "backup verify", "restore", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",
         "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip

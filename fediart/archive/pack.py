@@ -60,10 +60,16 @@ class PackWriter:
     def __init__(self, out: Sink, moment: int) -> None:
         self._out = out
         self._moment = moment
-        self._hashes = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - `finish` closes it
+        self._hashes = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed on the way out
         self._of_hashes = hashlib.sha256()
         self.entries = 0
         self.size = 0
+
+    def __enter__(self) -> PackWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hashes.close()
 
     def add(self, name: str, data: bytes) -> None:
         self._begin(name, len(data))
@@ -118,7 +124,6 @@ class PackWriter:
         self._write(end)
         self._fill(size)
         self._write(bytes(2 * BLOCK))
-        self._hashes.close()
 
     def _begin(self, name: str, size: int) -> None:
         if not is_name(name):

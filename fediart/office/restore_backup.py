@@ -63,11 +63,12 @@ async def restore_backup(
             await asyncio.to_thread(_move, making, data)
             return None
         _check_empty(data)
-        if making.exists():
+        is_again = making.exists()
+        if is_again:
             shutil.rmtree(making)
         making.mkdir(mode=0o700)
         try:
-            summary = await _unpack(file, passphrase, making, database, settings_file, env or {})
+            summary = await _unpack(file, passphrase, making, database, settings_file, env or {}, is_again=is_again)
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
@@ -92,6 +93,8 @@ async def _unpack(
     database: str | None,
     settings_file: Path | None,
     env: Mapping[str, str],
+    *,
+    is_again: bool,
 ) -> Summary:
     stores: dict[str, Files | Vault] = {"media": Files(making / "media"), "originals": Vault(making / "originals")}
     with opened(file, passphrase) as backup:
@@ -104,7 +107,7 @@ async def _unpack(
         url = database_url(said if database is None else database, making)
 
         def act(db: Connection) -> Summary:
-            return _take(db, backup, stores)
+            return _take(db, backup, stores, is_again=is_again)
 
         summary = await work_alone(url, act)
     if not await is_sound(url):
@@ -112,9 +115,10 @@ async def _unpack(
     return summary
 
 
-def _take(db: Connection, backup: Backup, stores: dict[str, Files | Vault]) -> Summary:
+def _take(db: Connection, backup: Backup, stores: dict[str, Files | Vault], *, is_again: bool) -> Summary:
     is_new = is_empty(db)
-    if not is_new and not _came_from(db, backup.about.id):
+    # A restore into this folder that was stopped may have committed these rows already.
+    if not is_new and not (is_again and restored_from(db) == backup.about.id):
         raise Conflict("The database that the settings name is not empty. A backup is restored into an empty one.")
     counts = backup.take_rows(db, is_new=is_new)
     files = backup.take_files(lambda entry: _put(entry, stores))
@@ -124,11 +128,6 @@ def _take(db: Connection, backup: Backup, stores: dict[str, Files | Vault]) -> S
         put_restored_from(db, backup.about.id)
     lost, changed = backup.compare(db) if stores else ((), ())
     return Summary(backup.about, counts, files, 0, lost, changed)
-
-
-def _came_from(db: Connection, id_: str) -> bool:
-    """These rows are from the same backup: a restore was stopped after it had committed them."""
-    return restored_from(db) == id_
 
 
 def _keep(entry: Entry, making: Path) -> None:

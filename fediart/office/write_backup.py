@@ -14,6 +14,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -84,22 +85,13 @@ async def write_backup(place: Place, target: Path, passphrase: str | None, *, cl
 async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | None, clock: Clock) -> Summary:
     """A file that went between the moment of the rows and its second name is in no row the next time. Else it is lost."""
     for left in reversed(range(_TRIES)):
-        with aside.open("wb", buffering=_BUFFER) as file:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(aside.open("wb", buffering=_BUFFER))
             os.chmod(aside, 0o600)
             out = SealingWriter(file, passphrase) if passphrase is not None else file
-            pack = PackWriter(out, clock() // 1000)
             moment = clock()
-
-            def database(db: Connection, pack: PackWriter = pack, moment: int = moment) -> Summary:
-                version = version_of(db)
-                if version is None:
-                    raise NotFound("There is nothing to back up yet: the database is empty.")
-                about = About(
-                    FORMAT, secrets.token_hex(16), moment, __version__, version, setting(db, "address") or "", has_files=True
-                )
-                return Summary(about, write_database(db, pack, about, kept_files(place)), lost=held.take(db))
-
-            told = await look(place.url, database)
+            pack = stack.enter_context(PackWriter(out, moment // 1000))
+            told = await look(place.url, partial(_take, place, pack, held, moment))
             if told.lost and left:
                 continue
             before = pack.entries
@@ -112,6 +104,15 @@ async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | 
             os.fsync(file.fileno())
             return replace(told, files=files)
     raise AssertionError("the last try returns")
+
+
+def _take(place: Place, pack: PackWriter, held: _Links, moment: int, db: Connection) -> Summary:
+    """All that is of one moment: settings, rows, and second names for the files that these name."""
+    version = version_of(db)
+    if version is None:
+        raise NotFound("There is nothing to back up yet: the database is empty.")
+    about = About(FORMAT, secrets.token_hex(16), moment, __version__, version, setting(db, "address") or "", has_files=True)
+    return Summary(about, write_database(db, pack, about, kept_files(place)), lost=held.take(db))
 
 
 def _put(aside: Path, target: Path) -> None:

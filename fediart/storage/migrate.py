@@ -131,8 +131,7 @@ def _keep_rows(connection: Connection, keep: Path, version: str) -> None:
     part = whole.with_name(f".{whole.name}.part")
     now = system_clock()
     try:
-        with part.open("wb") as file:
-            pack = PackWriter(file, now // 1000)
+        with part.open("wb") as file, PackWriter(file, now // 1000) as pack:
             address = settings.setting(connection, "address") or ""
             about = About(FORMAT, secrets.token_hex(16), now, __version__, version, address, has_files=False)
             write_database(connection, pack, about)
