@@ -6,6 +6,7 @@ the backup reads rows of one moment, hashes every file, and is told as the comma
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import resource
@@ -27,12 +28,15 @@ from fediart.media.vault import Vault
 from fediart.storage.tables import images, renditions, works
 
 NOW = 1_790_000_000_000
+Made = tuple[str, list[tuple[str, str, int, str]]]
+"""Of one work: (key of its original, [(kind, name, bytes, hash)])."""
+
 KINDS = (("public", 2), ("large", 1), ("preview", 0.3))
 """Renditions, and their bytes in shares of an original's quarter."""
 
 
-def fill_stores(data: Path, count: int, original: int) -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """For each work: (key of its original, [(kind, name, bytes)]). Content that does not get smaller when it is packed."""
+def fill_stores(data: Path, count: int, original: int) -> list[Made]:
+    """Content that does not get smaller when it is packed."""
     vault, files = Vault(data / "originals"), Files(data / "media")
     dice = random.Random(1)
     made = []
@@ -45,8 +49,9 @@ def fill_stores(data: Path, count: int, original: int) -> list[tuple[str, list[t
             name = f"{dice.getrandbits(256):064x}"
             name = f"{name[:2]}/{name}.jpg"
             size = int(original * share / 4)
-            _put(files.path(name), number.to_bytes(8, "big") + noise[number * 7 % 65_536 :][: size - 8])
-            shown.append((kind, name, size))
+            content = number.to_bytes(8, "big") + noise[number * 7 % 65_536 :][: size - 8]
+            _put(files.path(name), content)
+            shown.append((kind, name, size, hashlib.sha256(content).hexdigest()))
         made.append((key, shown))
     return made
 
@@ -56,7 +61,7 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def put_rows(db: Connection, artist: int, made: Sequence[tuple[str, list[tuple[str, str, int]]]], original: int) -> None:
+def put_rows(db: Connection, artist: int, made: Sequence[Made], original: int) -> None:
     for number, (key, shown) in enumerate(made):
         work, image = new_id(NOW + number), new_id(NOW + number)
         address = f"http://localhost/@mira/{work}"
@@ -64,8 +69,9 @@ def put_rows(db: Connection, artist: int, made: Sequence[tuple[str, list[tuple[s
         db.execute(insert(works).values(id=work, uri=address, url=address, actor_id=artist, content="<p>Evening</p>", **common))
         held = {"vault_key": key, "original_bytes": original, "used_at": NOW, "created_at": NOW, "state": "ready"}
         db.execute(insert(images).values(id=image, actor_id=artist, work_id=work, purpose="work", **held))
-        row = {"image_id": image, "media_type": "image/jpeg", "width": 1, "height": 1, "sha256": ""}
-        db.execute(insert(renditions), [{**row, "kind": kind, "name": name, "bytes": size} for kind, name, size in shown])
+        row = {"image_id": image, "media_type": "image/jpeg", "width": 1, "height": 1}
+        for kind, name, size, digest in shown:
+            db.execute(insert(renditions).values(**row, kind=kind, name=name, bytes=size, sha256=digest))
 
 
 def timed(command: Sequence[str], target: Path) -> tuple[float, float]:

@@ -47,8 +47,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "account role", "account suspend", "account limit", "account unsuspend",
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
-        "cloak copies", "cloak redo", "backup", "backup list", "backup verify", "restore", "reviews list", "reviews show", "reviews decide",
+        "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",
+        "backup", "backup list", "backup verify", "restore",
         "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip
 

@@ -10,13 +10,15 @@ What the entries mean is not known here: `office/write_backup`, `office/restore_
 from __future__ import annotations
 
 import hashlib
+import io
+import itertools
+import os
 import re
 import tempfile
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from fediart.errors import BadArchive
 
@@ -25,7 +27,7 @@ BLOCK = 512
 PIECE = 1 << 20
 SMALL = 4 << 20
 """Files up to this size are read ahead and hashed by other threads while the one before is written."""
-_AHEAD, _READERS = 8, 2
+_BATCH, _AHEAD, _READERS = 4, 4, 2
 _SPOOL = 4 << 20
 _MOST_ENTRIES = 50_000_000
 _PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -76,29 +78,29 @@ class PackWriter:
         self._write(data)
         self._end(name, len(data), hashlib.sha256(data).hexdigest())
 
-    def add_files(self, files: Iterable[tuple[str, Path]]) -> None:
-        """(name, where it lies) of files that nobody changes meanwhile."""
+    def add_files(self, files: Iterable[tuple[str, str]]) -> None:
+        """(name, path) of files that nobody changes meanwhile."""
+        left = iter(files)
         with ThreadPoolExecutor(_READERS) as readers:
-            waiting: deque[tuple[str, Path, Future[tuple[bytes, str] | None]]] = deque()
-            for name, path in files:
-                waiting.append((name, path, readers.submit(_read_small, path)))
+            waiting: deque[Future[list[_Read]]] = deque()
+            while batch := list(itertools.islice(left, _BATCH)):
+                waiting.append(readers.submit(_read_small, batch))
                 if len(waiting) > _AHEAD:
-                    self._add_read(*waiting.popleft())
+                    self._add_read(waiting.popleft().result())
             while waiting:
-                self._add_read(*waiting.popleft())
+                self._add_read(waiting.popleft().result())
 
-    def _add_read(self, name: str, path: Path, read: Future[tuple[bytes, str] | None]) -> None:
-        small = read.result()
-        if small is None:
-            with path.open("rb") as file:
-                self._add_stream(name, file)
-            return
-        data, digest = small
-        self._begin(name, len(data))
-        self._write(data)
-        self._end(name, len(data), digest)
+    def _add_read(self, batch: list[_Read]) -> None:
+        for name, path, data, digest in batch:
+            if data is None:
+                with open(path, "rb", buffering=0) as file:
+                    self._add_stream(name, file)
+                continue
+            self._begin(name, len(data))
+            self._write(data)
+            self._end(name, len(data), digest)
 
-    def _add_stream(self, name: str, file: BinaryIO) -> None:
+    def _add_stream(self, name: str, file: io.FileIO) -> None:
         size = file.seek(0, 2)
         file.seek(0)
         digest = hashlib.sha256()
@@ -147,14 +149,21 @@ class PackWriter:
         self.size += len(data)
 
 
-def _read_small(path: Path) -> tuple[bytes, str] | None:
-    """(bytes, hash), or None of a file that is too large to be held."""
-    with path.open("rb", buffering=0) as file:
-        data = file.read(SMALL + 1)
-        # A raw read may give less than there is.
-        while len(data) <= SMALL and (more := file.read(SMALL + 1 - len(data))):
-            data += more
-    return None if len(data) > SMALL else (data, hashlib.sha256(data).hexdigest())
+_Read = tuple[str, str, bytes | None, str]
+"""Name, path, bytes and hash; None and "" of a file that is too large to be held."""
+
+
+def _read_small(batch: list[tuple[str, str]]) -> list[_Read]:
+    found: list[_Read] = []
+    for name, path in batch:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = None if size > SMALL else file.read(size)
+            is_whole = data is not None and len(data) == size
+            found.append(
+                (name, path, data, hashlib.sha256(data).hexdigest()) if is_whole and data is not None else (name, path, None, "")
+            )
+    return found
 
 
 class Entry:

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from fediart.archive.pack import Sink
 from fediart.errors import BadArchive
 
 MAGIC = b"fediart-sealed-1\n"
@@ -42,7 +43,7 @@ def _nonce(number: int, *, is_last: bool) -> bytes:
 class SealingWriter:
     """Takes plain bytes, writes sealed ones to `out`. Whole only after `finish`."""
 
-    def __init__(self, out: BinaryIO, passphrase: str, log_n: int = _LOG_N) -> None:
+    def __init__(self, out: Sink, passphrase: str, log_n: int = _LOG_N) -> None:
         head = MAGIC + _HEAD.pack(log_n, secrets.token_bytes(16))
         key, code_key = _keys(passphrase, log_n, head[-16:])
         self._head = head
@@ -57,8 +58,9 @@ class SealingWriter:
         # The last chunk is marked, so one is held back until it is known whether more comes.
         if len(self._held) > CHUNK:
             whole = (len(self._held) - 1) // CHUNK * CHUNK
-            for at in range(0, whole, CHUNK):
-                self._seal(bytes(self._held[at : at + CHUNK]), is_last=False)
+            with memoryview(self._held) as held:
+                for at in range(0, whole, CHUNK):
+                    self._seal(held[at : at + CHUNK], is_last=False)
             del self._held[:whole]
         return len(data)
 
@@ -67,7 +69,7 @@ class SealingWriter:
         self._seal(bytes(self._held), is_last=True)
         self._held.clear()
 
-    def _seal(self, chunk: bytes, *, is_last: bool) -> None:
+    def _seal(self, chunk: bytes | memoryview, *, is_last: bool) -> None:
         self._out.write(self._cipher.encrypt(_nonce(self._number, is_last=is_last), chunk, self._head))
         self._number += 1
 

@@ -20,7 +20,7 @@ from fediart.archive.pack import Entry, Source, read_pack
 from fediart.archive.seal import MAGIC, SealedReader
 from fediart.domain.backups import FORMAT, About, Summary
 from fediart.errors import BadArchive, NotFound
-from fediart.office.write_backup import STORES
+from fediart.office.write_backup import STORES, path_in_store
 from fediart.storage.engine import database_url, is_sound, work_alone
 from fediart.storage.migrate import ABOUT, COUNTS, known_versions, upgrade_to
 from fediart.storage.rows import ROWS, RowLoader, files_named
@@ -116,7 +116,7 @@ class Backup:
         """After all was taken: files that rows name and that are (not there, not what they were when their row was made)."""
         lost, changed = [], []
         for store, name, digest in files_named(db):
-            path = f"{store}/{name}" if store == "media" else f"{store}/{name[:2]}/{name}"
+            path = f"{store}/{path_in_store(store, name)}"
             held = self._hashes.get(path)
             if held is None:
                 lost.append(path)

@@ -22,13 +22,12 @@ from sqlalchemy.engine import URL
 
 from fediart import __version__
 from fediart.archive.folders import in_the_making, sync_folder
+from fediart.archive.gather import GatheringFile
 from fediart.archive.pack import PackWriter, is_name
 from fediart.archive.seal import SealingWriter
 from fediart.clock import Clock, system_clock
 from fediart.domain.backups import FORMAT, RESTORING, About, Summary
 from fediart.errors import BadArchive, Conflict, NotFound, Unavailable
-from fediart.media.files import Files
-from fediart.media.vault import Vault
 from fediart.storage.backups import expected_bytes
 from fediart.storage.engine import OWN_FILE, file_of, look
 from fediart.storage.migrate import version_of, write_database
@@ -46,7 +45,6 @@ LEFT_OUT = frozenset({*STORES, "unfinished", "encoders", "backups", RESTORING})
 SPARE = 256 << 20
 """So many bytes a backup leaves free on its disk."""
 _TRIES = 3
-_BUFFER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,10 @@ async def write_backup(place: Place, target: Path, passphrase: str | None, *, cl
     _check_room(target, database + await look(place.url, expected_bytes))
     with contextlib.ExitStack() as stack:
         aside = stack.enter_context(in_the_making(target.parent)) / "backup"
-        stores: dict[str, Files | Vault] = {"media": Files(place.data / "media"), "originals": Vault(place.data / "originals")}
+        for store in STORES:
+            (place.data / store).mkdir(exist_ok=True, mode=0o700 if store == "originals" else 0o755)
         links = {store: stack.enter_context(in_the_making(place.data / store)) for store in STORES}
-        held = _Links(place.data, stores, links)
+        held = _Links(place.data, links)
         await look(place.url, held.take)
         made = await _try_often(place, aside, held, passphrase, clock)
         await asyncio.to_thread(_put, aside, target)
@@ -86,8 +85,7 @@ async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | 
     """A file that went between the moment of the rows and its second name is in no row the next time. Else it is lost."""
     for left in reversed(range(_TRIES)):
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(aside.open("wb", buffering=_BUFFER))
-            os.chmod(aside, 0o600)
+            file = stack.enter_context(GatheringFile(aside))
             out = SealingWriter(file, passphrase) if passphrase is not None else file
             moment = clock()
             pack = stack.enter_context(PackWriter(out, moment // 1000))
@@ -100,8 +98,7 @@ async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | 
             pack.finish()
             if isinstance(out, SealingWriter):
                 out.finish()
-            file.flush()
-            os.fsync(file.fileno())
+            await asyncio.to_thread(file.sync)
             return replace(told, files=files)
     raise AssertionError("the last try returns")
 
@@ -130,51 +127,54 @@ def _check_room(target: Path, needed: int) -> None:
 
 
 class _Links:
-    """Second names of the stores' files, in a folder beside them."""
+    """Second names of the stores' files, in one folder beside each store's own."""
 
-    def __init__(self, data: Path, stores: dict[str, Files | Vault], folders: dict[str, Path]) -> None:
-        self._data = data
-        self._stores = stores
-        self._folders = folders
+    def __init__(self, data: Path, folders: dict[str, Path]) -> None:
+        self._roots = {store: str(data / store) for store in folders}
+        self._folders = {store: str(folder) for store, folder in folders.items()}
 
     def take(self, db: Connection) -> tuple[str, ...]:
         """A name for each file that rows name now; returns those that are not there."""
         lost = []
         for store, name, _ in files_named(db):
-            path = self._stores[store].path(name)
-            kept = self._folders[store] / path.relative_to(self._data / store)
-            try:
-                _link(path, kept)
-            except FileNotFoundError:
-                lost.append(f"{store}/{name}")
+            path = path_in_store(store, name)
+            if not is_name(path) or not _link(
+                f"{self._roots[store]}/{path}", f"{self._folders[store]}/{path.replace('/', _SLASH)}"
+            ):
+                lost.append(f"{store}/{path}")
         return tuple(lost)
 
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """(name in the archive, where it is held), in order."""
+    def files(self) -> Iterator[tuple[str, str]]:
+        """(name in the archive, where it is held)."""
         for store, folder in self._folders.items():
-            for path in _walk(folder):
-                yield f"{store}/{path.relative_to(folder).as_posix()}", path
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    yield f"{store}/{entry.name.replace(_SLASH, '/')}", entry.path
 
 
-def _link(path: Path, kept: Path) -> None:
-    try:
-        _link_or_copy(path, kept)
-    except FileNotFoundError:
-        if kept.parent.exists():
-            raise
-        kept.parent.mkdir(parents=True)
-        _link_or_copy(path, kept)
+_SLASH = "~"
+"""What stands for it in a second name: all are in one folder, which is made and removed more quickly than many."""
 
 
-def _link_or_copy(path: Path, kept: Path) -> None:
+def path_in_store(store: str, name: str) -> str:
+    """Where a file lies below its store, by the name that a row has for it."""
+    return name if store == "media" else f"{name[:2]}/{name}"
+
+
+def _link(path: str, kept: str) -> bool:
+    """False when there is no such file."""
     try:
         os.link(path, kept)
-    except (FileExistsError, FileNotFoundError):
-        if not kept.exists():
-            raise
+    except FileExistsError:
+        return True
+    except FileNotFoundError:
+        return False
     except OSError:  # a disk without hard links
-        if not kept.exists():
+        try:
             shutil.copyfile(path, kept)
+        except FileNotFoundError:
+            return False
+    return True
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -188,10 +188,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield folder / entry.name
 
 
-def kept_files(place: Place) -> Iterator[tuple[str, Path]]:
+def kept_files(place: Place) -> Iterator[tuple[str, str]]:
     """(name in the archive, path) of settings and secrets. Raises BadArchive for a name that an archive cannot have."""
     if place.settings_file is not None:
-        yield f"{KEPT}/config.toml", place.settings_file
+        yield f"{KEPT}/config.toml", str(place.settings_file)
     database = (file_of(place.url) or Path(OWN_FILE)).name
     for path in sorted(place.data.iterdir()):
         if path.name.startswith(".") or path.name in LEFT_OUT or path.is_symlink():
@@ -204,4 +204,4 @@ def kept_files(place: Place) -> Iterator[tuple[str, Path]]:
             name = f"{KEPT}/{file.relative_to(place.data).as_posix()}"
             if not is_name(name):
                 raise BadArchive(f"{file} has a name that cannot stand in a backup. Rename it: letters, digits, dots, - and _.")
-            yield name, file
+            yield name, str(file)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import Connection, inspect
@@ -23,6 +25,9 @@ from fediart.domain.backups import FORMAT, About
 from fediart.errors import ConfigError, FediartError, NotFound
 from fediart.storage import one_file, rows, settings
 from fediart.storage.engine import file_of, is_no_room, look, migration_engine, told_at_start
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = "0013"
@@ -147,7 +152,7 @@ ABOUT, COUNTS = "backup.json", "counts.json"
 
 
 def write_database(
-    connection: Connection, pack: PackWriter, about: About, kept: Iterable[tuple[str, Path]] = ()
+    connection: Connection, pack: PackWriter, about: About, kept: Iterable[tuple[str, str]] = ()
 ) -> dict[str, int]:
     """The first entries of every backup: what it is, files `kept` (name, path), all rows, their counts (which are returned)."""
     pack.add(ABOUT, msgspec.json.encode(about))
@@ -166,27 +171,30 @@ def _check_known(version: str | None) -> None:
 
 def known_versions() -> tuple[str, ...]:
     """Oldest first."""
+    return tuple(script.revision for script in _scripts(MIGRATIONS).walk_revisions())[::-1]
+
+
+@cache
+def _scripts(folder: Path) -> ScriptDirectory:
+    """The migrations in a folder, read once."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     alembic = Config()
-    alembic.set_main_option("script_location", str(MIGRATIONS))
-    return tuple(script.revision for script in ScriptDirectory.from_config(alembic).walk_revisions())[::-1]
+    alembic.set_main_option("script_location", str(folder))
+    return ScriptDirectory.from_config(alembic)
 
 
 def upgrade_to(connection: Connection, target: str) -> None:
     """Run what is missing to `target`, a migration or "head", in the transaction of this connection."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
 
-    alembic = Config()
-    alembic.set_main_option("script_location", str(MIGRATIONS))
-    scripts = ScriptDirectory.from_config(alembic)
+    scripts = _scripts(MIGRATIONS)
 
     def steps(revision: object, _context: object) -> object:
         return scripts._upgrade_revs(target, revision)  # type: ignore[arg-type]
 
-    with EnvironmentContext(alembic, scripts, fn=steps) as environment:
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection, transactional_ddl=True)
         environment.run_migrations()
