@@ -44,7 +44,7 @@ LEFT_OUT = frozenset({*STORES, "unfinished", "encoders", "backups", RESTORING})
 
 SPARE = 256 << 20
 """So many bytes a backup leaves free on its disk."""
-_TRIES = 3
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,13 @@ async def _try_often(place: Place, aside: Path, held: _Links, passphrase: str | 
 
 
 def _take(place: Place, pack: PackWriter, held: _Links, moment: int, db: Connection) -> Summary:
-    """All that is of one moment: settings, rows, and second names for the files that these name."""
+    """All that is of one moment: second names for the files that rows name, settings, rows."""
+    lost = held.take(db)  # first of all: from here on they may go
     version = version_of(db)
     if version is None:
         raise NotFound("There is nothing to back up yet: the database is empty.")
     about = About(FORMAT, secrets.token_hex(16), moment, __version__, version, setting(db, "address") or "", has_files=True)
-    return Summary(about, write_database(db, pack, about, kept_files(place)), lost=held.take(db))
+    return Summary(about, write_database(db, pack, about, kept_files(place)), lost=lost)
 
 
 def _put(aside: Path, target: Path) -> None:
