@@ -1,6 +1,6 @@
 """A small world as each earlier version of the tables held it: `dumps/NNNN.sql`, and its pictures in `dumps/data`.
 
-`python -m tests.old_worlds` makes those that are missing: today's world, row by row as far as the older tables have its
+`python -m tests.old_worlds` makes those of earlier versions that are missing: today's world, row by row as far as the older tables have its
 columns. Today's world is the newest dump, upgraded; where there is none, a new one. Keys are put in when a dump is laid down.
 """
 
@@ -59,7 +59,7 @@ async def _make() -> None:
             await _fill(data)
             for store in ("media", "originals"):
                 shutil.copytree(data / store, DUMPS / "data" / store)
-        for version in set(known_versions()) - set(held):
+        for version in set(known_versions()[:-1]) - set(held):
             old = Path(folder) / f"{version}.sqlite"
             await work_alone(database_url(f"sqlite:///{old}", data), partial(upgrade_to, target=version))
             (DUMPS / f"{version}.sql").write_text(_dump(old, data / "fediart.sqlite"), encoding="utf-8")
