@@ -1,7 +1,8 @@
 """A small world as each earlier version of the tables held it: `dumps/NNNN.sql`, and its pictures in `dumps/data`.
 
-`python -m tests.old_worlds` makes those of earlier versions that are missing: today's world, row by row as far as the older tables have its
-columns. Today's world is the newest dump, upgraded; where there is none, a new one. Keys are put in when a dump is laid down.
+`python -m tests.old_worlds` makes those of earlier versions that are missing: today's world, row by row as far as the older
+tables have its columns. Today's world is the newest dump, upgraded; where there is none, a new one. Keys are put in when a
+dump is laid down.
 """
 
 from __future__ import annotations
