@@ -137,6 +137,14 @@ class AiPolicySettings(msgspec.Struct, frozen=True, kw_only=True):
     review: ReviewSettings = msgspec.field(default_factory=ReviewSettings)
 
 
+class BackupSettings(msgspec.Struct, frozen=True, kw_only=True):
+    folder: str = ""
+    every_hours: int = 24
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    passphrase_file: str = ""
+
+
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
@@ -154,6 +162,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cloak: CloakSettings = msgspec.field(default_factory=CloakSettings)
     federation: FederationSettings = msgspec.field(default_factory=FederationSettings)
     ai_policy: AiPolicySettings = msgspec.field(default_factory=AiPolicySettings)
+    backup: BackupSettings = msgspec.field(default_factory=BackupSettings)
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
 
@@ -340,4 +349,11 @@ def _check_sizes(config: Config) -> None:
             raise ConfigError(f"media.{key} must be at least 1.")
 
 
-_CHECKS = (_check_url, _check_domain, _check_port, _check_networks, _check_choices, _check_sizes)
+def _check_backup(config: Config) -> None:
+    if not 1 <= config.backup.every_hours <= 24 * 366:
+        raise ConfigError("backup.every_hours must be between 1 and 8784.")
+    if min(config.backup.keep_daily, config.backup.keep_weekly) < 0:
+        raise ConfigError("backup.keep_daily and backup.keep_weekly must be at least 0.")
+
+
+_CHECKS = (_check_url, _check_domain, _check_port, _check_networks, _check_choices, _check_sizes, _check_backup)

@@ -17,6 +17,7 @@ FediartError
 ├── CloakFailed              a picture was not cloaked, so it stays here
 │   └── EncoderFailed        … because of one of the encoders that were to steer its cloak (`encoder`: its name)
 ├── Interrupted              the process that prepared a picture was killed: the same again may go well
+├── BadArchive               a backup is not one, is damaged, or cannot be taken up where it should be
 ├── BadEncoder               a file is not an encoder that a cloak can use, or not the one it should be
 └── RemoteError              something about another server
     ├── AddressRefused       the dialled address is not on the public internet
@@ -118,6 +119,10 @@ class EncoderFailed(CloakFailed):
 
 
 class Interrupted(FediartError):
+    pass
+
+
+class BadArchive(FediartError):
     pass
 
 

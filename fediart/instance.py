@@ -25,6 +25,7 @@ from fediart import __version__
 from fediart.activitypub.identifiers import Identifiers, multikey_uri
 from fediart.activitypub.signatures.keys import generate_ed25519_pair, generate_rsa_pair
 from fediart.activitypub.signatures.sign import Form, sign_as
+from fediart.archive.folders import check_restored, discard_left
 from fediart.clock import Clock, system_clock
 from fediart.config import Config
 from fediart.domain.actors import Actor, Multikey
@@ -113,6 +114,8 @@ class Instance:
     """Programs that fetch for AI: our table, or the admin's newer one."""
     traffic: Traffic
     """Which of them came in the last day."""
+    settings_file: Path | None = None
+    """Where it is not config.toml in the data folder."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
     """One for each crew of the runner of jobs."""
     hashing: Turns = field(default_factory=lambda: Turns(2, in_line=20))
@@ -270,13 +273,16 @@ def _check_address(known: str | None, identifiers: Identifiers) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_instance(config: Config, data: Path, *, clock: Clock = system_clock) -> AsyncIterator[Instance]:
+async def open_instance(
+    config: Config, data: Path, *, clock: Clock = system_clock, settings_file: Path | None = None
+) -> AsyncIterator[Instance]:
     """Migrate and open everything; close it on the way out."""
     check_names("cloak.encoders", config.cloak.encoders)
+    check_restored(data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / "unfinished").mkdir(exist_ok=True, mode=0o700)
     url = database_url(config.storage.database, data)
-    await migrate(url)
+    await migrate(url, data / "backups")
     storage = open_storage(url)
     identifiers = Identifiers(config.base_url, config.account_domain)
     client: RemoteClient | None = None
@@ -313,6 +319,7 @@ async def open_instance(config: Config, data: Path, *, clock: Clock = system_clo
             policy=policy,
             agents=AgentList(data / AGENTS_FILE),
             traffic=Traffic(clock),
+            settings_file=settings_file,
         )
     finally:
         if client is not None:
@@ -326,6 +333,8 @@ async def release_leases(instance: Instance) -> None:
     Its files in the making go, each is made anew; but a picture is gone on with from what its scratch folder holds.
     """
     await asyncio.to_thread(_sweep, instance.unfinished, await _wanted(instance))
+    for store in (instance.vault, instance.files):
+        await asyncio.to_thread(discard_left, store.root)
     await instance.storage.write(leases.release_all, jobs)
     await instance.storage.write(leases.release_all, deliveries)
 

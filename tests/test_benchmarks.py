@@ -22,6 +22,7 @@ TINY = {
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
     "origin": "--width 400 --rounds 1",
+    "backup": "--works 20 --original 20000 --rounds 1",
     "door": "--requests 20 --rounds 1",
     "signals": "--works 2 --requests 3 --rounds 1",
     "cloak_cost": "--sizes 8 --shrink 8 --rounds 1",
@@ -66,6 +67,14 @@ def test_the_door_benchmark_measures_each_kind_with_and_without(figures_of: Figu
         f"{what}_{kind}{unit}" for kind in kinds for what, unit in (("door", "_ms"), ("with", "_ms"), ("ratio", ""))
     }
     assert all(found[f"ratio_{kind}"] > 0 for kind in kinds)
+
+
+def test_the_backup_benchmark_measures_tar_and_each_kind_of_backup(figures_of: Figures) -> None:
+    found = figures_of("backup")
+    for kind in ("tar", "backup", "sealed", "verified"):
+        assert found[f"{kind}_mb_per_s"] > 0
+    assert found["ratio"] == pytest.approx(found["backup_mb_per_s"] / found["tar_mb_per_s"], rel=0.01, abs=0.001)
+    assert found["size_mb"] > 20 * 0.02
 
 
 def test_the_signals_benchmark_asks_each_kind_with_and_without(figures_of: Figures) -> None:

@@ -33,6 +33,8 @@ def _help(*command: str) -> str:
 def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield (*path, name), command
             yield from _commands(command, *path, name)
         else:
             yield (*path, name), command
@@ -47,6 +49,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
         "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",
+        "backup", "backup list", "backup verify", "restore",
         "policy agents list", "policy agents load", "policy agents reset",
     }  # fmt: skip
 
@@ -54,7 +57,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
 def test_every_command_takes_a_data_folder_and_a_settings_file_and_explains_itself() -> None:
     for path, command in _commands(fediart):
         options = {option for parameter in command.params for option in parameter.opts}
-        assert {"--data", "--config"} <= options, path
+        # A file alone can be looked at without a server.
+        assert {"--data", "--config"} <= options or path == ("backup", "verify"), path
         told = _help(*path, "--help")
         assert (command.help or "").split(".")[0] in " ".join(told.split())
         for parameter in command.params:

@@ -201,6 +201,7 @@ def test_every_key_can_be_given_in_the_environment() -> None:
         "ai_policy.enforce.extra_blocked_agents": ["B"], "ai_policy.local.require_origin_statement": True,
         "ai_policy.remote.followed_override": False, "ai_policy.remote.domains": {"x": "label"},
         "ai_policy.remote.actors": {"y": "label"}, "ai_policy.remote.hashtags": ["z"], "ai_policy.review.second_opinion": False,
+        "backup.keep_daily": 3,
     }  # fmt: skip
     for name, default in known_keys().items():
         value = values.get(name, "x" if isinstance(default, str) else 7)

@@ -737,6 +737,7 @@ async def test_pictures_from_before_there_was_a_record_of_methods_get_it_from_th
     with sqlite3.connect(folder / "fediart.sqlite") as db:
         before = db.execute("SELECT id, cloak_method FROM images ORDER BY id").fetchall()
         rewind(db, ("0001_first", "0002_indexes", "0003_cloak_choices"))
+    db.close()  # an upgrade wants the file for itself
     assert await migrate.migrate(database_url("", folder))
     with sqlite3.connect(folder / "fediart.sqlite") as db:
         assert db.execute("SELECT id, cloak_method FROM images ORDER BY id").fetchall() == before

@@ -700,7 +700,7 @@ async def test_files_that_rows_name_are_told_from_those_that_none_does(storage: 
 NAMES_A_DATABASE = re.compile(r"dialect|sqlite|postgres|asyncpg", re.IGNORECASE)
 ALLOWED = {
     ("storage/engine.py", None): "the room where the two differ",
-    ("storage/migrate.py", "dialect"): "has_table, which SQLAlchemy answers for either",
+    ("storage/one_file.py", None): "the file itself: locked, copied, put in place",
     ("storage/tables.py", "sqlite_with_rowid"): "how a table is stored; PostgreSQL's compiler does not see it",
     ("storage/migrations/versions/0010_hosts.py", "sqlite_with_rowid"): "the same, where the table is made",
     ("storage/tables.py", "sqlite_where"): "a partial index is told to each in its own word",
@@ -710,6 +710,10 @@ ALLOWED = {
     ("storage/migrations/versions/0002_indexes.py", "postgresql_where"): "the same",
     ("storage/migrations/versions/0008_safety.py", "sqlite_where"): "the same",
     ("storage/migrations/versions/0008_safety.py", "postgresql_where"): "the same",
+    (
+        "cli/backup.py",
+        'Put the rows there and write it into the settings: postgresql://…, or "" for SQLite.  [default: as it was]',
+    ): "the same",
     ("cli/commands.py", "Database address, twice: artist's, follower's.  [default: SQLite]"): "words for people",
 }
 

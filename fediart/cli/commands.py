@@ -11,6 +11,7 @@ import click
 
 from fediart import __version__
 from fediart.cli import ai_policy  # noqa: F401 - its commands join the group of the policy
+from fediart.cli.backup import backup, restore
 from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
 from fediart.cli.deliveries import deliveries
@@ -47,6 +48,8 @@ fediart.add_command(deliveries)
 cloak.add_command(copies)
 cloak.add_command(redo)
 fediart.add_command(reviews)
+fediart.add_command(backup)
+fediart.add_command(restore)
 
 
 @fediart.command()

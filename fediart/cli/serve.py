@@ -61,7 +61,7 @@ def run_server(chosen: Chosen) -> None:
 
 
 async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> None:
-    async with open_instance(config, chosen.data) as instance, running_jobs(instance):
+    async with open_instance(config, chosen.data, settings_file=chosen.config) as instance, running_jobs(instance):
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(instance),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fediart
+from fediart.archive.folders import check_restored
 from fediart.config import Config, load_config
 from fediart.errors import ConfigError
 
@@ -28,6 +29,7 @@ def read_settings(chosen: Chosen) -> Config:
     """Make the data folder and its settings file on first use, then read them. Raises ConfigError."""
     if chosen.config is not None and not chosen.config.exists():
         raise ConfigError(f"There is no settings file {chosen.config}.")
+    check_restored(chosen.data)
     try:
         chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = chosen.config or chosen.data / "config.toml"

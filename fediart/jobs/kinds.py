@@ -14,6 +14,7 @@ from fediart.inbox.fetch_thread import fetch_thread
 from fediart.inbox.synchronise import SYNCHRONISE, synchronise
 from fediart.instance import Instance
 from fediart.office.adopt_policy import REJUDGE
+from fediart.office.keep_backups import BACKUP, back_up
 from fediart.office.lapse import lapse
 from fediart.office.limit_host import HOST_RULES, apply_host_rules
 from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
@@ -84,6 +85,7 @@ KINDS: dict[str, Kind] = {
     REJUDGE: Kind(_of(rejudge_works, "number"), 1, 1, 60_000, 4, _of(give_up_rejudging, "number")),
     RESTATE: Kind(_restate(restate_step), 1, 1, 60_000, 4, _restate(give_up_step_of_run), after=("release",)),
     RESTATE_WORK: Kind(_restate_work, 1, 1, 60_000, 4, _nothing, after=("release",)),
+    BACKUP: Kind(back_up, 1, 1, 60_000, 4, _nothing),
     # Old works wait for new ones: whoever uploads now sits before the screen.
     RECLOAK: Kind(_of(redo_step, "redo_id"), 1, 1, 60_000, 4, _of(give_up_step, "redo_id"), after=("cloak", "release")),
 }

@@ -19,6 +19,7 @@ from fediart.instance import DELIVERY, ENCODERS, Instance, release_leases
 from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
 from fediart.office.fetch_encoders import keep_encoders
+from fediart.office.keep_backups import plan_backups
 from fediart.office.prune import discard_retired, prune
 from fediart.outbox import deliver
 from fediart.storage import leases
@@ -36,6 +37,7 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     """Work off jobs and deliveries while the block runs. One process per database does this."""
     await release_leases(instance)
     await discard_retired(instance)
+    await plan_backups(instance)
     lease = secrets.token_hex(8)
     crews = [_job_crew(instance, name, kind, lease) for name, kind in KINDS.items()]
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]

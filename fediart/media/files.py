@@ -23,14 +23,14 @@ class Files:
     """Files under `root`, named as `NAME` says."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
         """Where a file lies. Raises NotFound for what cannot be a name."""
         if not NAME.fullmatch(name):
             raise NotFound("There is no such file.")
-        return self._root / name
+        return self.root / name
 
     def put(self, data: bytes, suffix: str, *, secret: bool) -> str:
         """Keep a file, synced; returns its name."""
@@ -51,12 +51,12 @@ class Files:
 
     def folders(self) -> list[str]:
         """Those that hold files, in order."""
-        return sorted(path.relative_to(self._root).as_posix() for path in (*self._root.glob("??"), *self._root.glob("p/??")))
+        return sorted(path.relative_to(self.root).as_posix() for path in (*self.root.glob("??"), *self.root.glob("p/??")))
 
     def old(self, folder: str, before: int) -> tuple[int, list[OldFile]]:
         """As `old_files`."""
-        return old_files(self._root / folder, before, self._name)
+        return old_files(self.root / folder, before, self._name)
 
     def _name(self, path: Path) -> str | None:
-        name = path.relative_to(self._root).as_posix()
+        name = path.relative_to(self.root).as_posix()
         return name if NAME.fullmatch(name) else None

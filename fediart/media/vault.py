@@ -16,14 +16,14 @@ class Vault:
     """Files under `root`, each named by a random 128-bit key."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, key: str) -> Path:
         """Where the file with this key lies. Raises NotFound for what is no key."""
         if not _KEY.fullmatch(key):
             raise NotFound("There is no such original.")
-        return self._root / key[:2] / key
+        return self.root / key[:2] / key
 
     def put(self, source: bytes | Path) -> str:
         """Keep a file (mode 0600, synced); returns its key."""
@@ -36,8 +36,8 @@ class Vault:
 
     def folders(self) -> list[str]:
         """Those that hold originals, in order."""
-        return sorted(path.name for path in self._root.glob("??"))
+        return sorted(path.name for path in self.root.glob("??"))
 
     def old(self, folder: str, before: int) -> tuple[int, list[OldFile]]:
         """As `old_files`; a file's name is its key."""
-        return old_files(self._root / folder, before, lambda path: path.name if _KEY.fullmatch(path.name) else None)
+        return old_files(self.root / folder, before, lambda path: path.name if _KEY.fullmatch(path.name) else None)

@@ -12,6 +12,7 @@ Figures and the roads not taken: decisions/group-commit.md.
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import sqlite3
 import threading
@@ -28,7 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
-from fediart.errors import ConfigError, Unavailable
+from fediart.errors import ConfigError, NotFound, Unavailable
 
 log = structlog.get_logger("fediart.storage")
 
@@ -293,9 +294,17 @@ def _sqlstate(problem: DBAPIError) -> str:
     return getattr(problem.orig, "sqlstate", None) or ""
 
 
+def is_no_room(problem: BaseException) -> bool:
+    """Is it that the disk is full, or cannot be written?"""
+    if isinstance(problem, OSError):
+        return problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+    is_told = isinstance(problem, OperationalError | sqlite3.OperationalError)
+    return is_told and any(words in str(problem) for words in _NO_ROOM)
+
+
 def _as_ours(problem: BaseException) -> BaseException:
     """A full or read-only disk and a database that is away are no bugs: the sender is asked to come again."""
-    if isinstance(problem, OperationalError) and any(words in str(problem) for words in _NO_ROOM):
+    if not isinstance(problem, OSError) and is_no_room(problem):
         return Unavailable("This server cannot write to its disk now. Please try again later.", detail=str(problem))
     is_away = isinstance(problem, OSError | PoolTimeout) or (
         isinstance(problem, DBAPIError)
@@ -313,6 +322,18 @@ def _told_as_ours() -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError) as problem:
         ours = _as_ours(problem)
+        if ours is problem:
+            raise
+        raise ours from problem
+
+
+@contextmanager
+def _told_beside_files() -> Iterator[None]:
+    """As `_told_as_ours`, for what also reads and writes files: that their disk is full is left to the caller."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as problem:
+        ours = problem if isinstance(problem, OSError) and is_no_room(problem) else _as_ours(problem)
         if ours is problem:
             raise
         raise ours from problem
@@ -338,6 +359,12 @@ def _prepare_sqlite_writer(connection: sqlite3.Connection, _record: object) -> N
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _prepare_sqlite_look(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("query_only=ON", "busy_timeout=10000", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
 def _begin_immediate(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY_SNAPSHOT when another
     # process wrote in between; busy_timeout does not help there. https://www.sqlite.org/isolation.html
@@ -351,10 +378,14 @@ def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+OWN_FILE = "fediart.sqlite"
+"""Its name in the data folder, where no other database is set."""
+
+
 def database_url(setting: str, data: Path) -> URL:
     """The address of the database: `setting` when one is configured, else the file in the data folder."""
     if not setting:
-        return URL.create("sqlite", database=str(data / "fediart.sqlite"))
+        return URL.create("sqlite", database=str(data / OWN_FILE))
     url = make_url(setting)
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigError("storage.database must be empty (SQLite in the data folder) or a postgresql:// address.")
@@ -377,6 +408,75 @@ def open_storage(url: URL) -> Storage:
         hide_parameters=True,
     )
     return Storage(_PostgresReader(engine), _PostgresWriter(engine))
+
+
+def file_of(url: URL) -> Path | None:
+    """The file that is the whole database; None where a server has it."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    return Path(url.database or "")
+
+
+async def look(url: URL, question: Callable[[Connection], T]) -> T:
+    """Ask one question of a database as it lies there, whatever its tables and whoever has it open.
+
+    The question sees the database of one moment, however long it takes, and changes nothing.
+    """
+    with _told_beside_files():
+        file = file_of(url)
+        if file is not None:
+            return await asyncio.to_thread(_look_at_file, url, question)
+        engine = create_async_engine(url, poolclass=NullPool, isolation_level="REPEATABLE READ", hide_parameters=True)
+        try:
+            async with engine.connect() as connection:
+                await connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+                return await connection.run_sync(question)
+        finally:
+            await engine.dispose()
+
+
+def _look_at_file(url: URL, question: Callable[[Connection], T]) -> T:
+    if not Path(url.database or "").exists():
+        raise NotFound(f"There is no database {url.database}.")
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite_look)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    try:
+        with engine.connect() as connection:
+            return question(connection)
+    finally:
+        engine.dispose()
+
+
+async def work_alone(url: URL, act: Callable[[Connection], T]) -> T:
+    """Run an act in one transaction on a connection of its own: for a database that nobody serves yet."""
+    with _told_beside_files():
+        engine = migration_engine(url)
+        if isinstance(engine, AsyncEngine):
+            try:
+                async with engine.begin() as connection:
+                    return await connection.run_sync(act)
+            finally:
+                await engine.dispose()
+        try:
+            return await asyncio.to_thread(_in_transaction, engine, act)
+        finally:
+            engine.dispose()
+
+
+async def is_sound(url: URL) -> bool:
+    """Does the database say of itself that it is whole, and that every row has those it refers to? A server's always is."""
+
+    def ask(db: Connection) -> bool:
+        whole = db.exec_driver_sql("PRAGMA integrity_check(1)").scalar() == "ok"
+        return whole and db.exec_driver_sql("PRAGMA foreign_key_check").first() is None
+
+    return file_of(url) is None or await look(url, ask)
+
+
+def _in_transaction(engine: Engine, act: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return act(connection)
 
 
 def migration_engine(url: URL) -> Engine | AsyncEngine:

@@ -221,6 +221,14 @@ def evict(db: Connection, image_id: int) -> list[str]:
     return names
 
 
+def evict_all(db: Connection) -> None:
+    """No cached picture of another server has its files any more."""
+    remote = select(images.c.id).where(images.c.purpose == Purpose.REMOTE)
+    db.execute(delete(renditions).where(renditions.c.image_id.in_(remote)))
+    ready = (images.c.purpose == Purpose.REMOTE, images.c.state == ImageState.READY)
+    db.execute(update(images).where(*ready).values(state=ImageState.EVICTED, progress=0))
+
+
 def call_back(db: Connection, image_id: int, now: int) -> bool:
     """An evicted picture waits for its files again. False when it did so already."""
     evicted = (images.c.id == image_id, images.c.state == ImageState.EVICTED)

@@ -37,6 +37,12 @@ def _moment(ms: int) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
+def _bytes_in_words(size: int) -> str:
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, round(size / 1e3))} kB"
+
+
 @cache
 def static_url(name: str) -> str:
     """With the content's hash, so that it can be cached for ever."""
@@ -79,7 +85,7 @@ def _environment() -> Environment:
         "sanitised": Markup,
         "json_ld": json_ld,
         "profile_path": profile_path,
-        "bytes_in_words": lambda size: f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, round(size / 1e3))} kB",
+        "bytes_in_words": _bytes_in_words,
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
     environment.globals["static_url"] = static_url

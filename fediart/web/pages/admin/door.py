@@ -10,6 +10,7 @@ from fediart.domain.reviews import ReviewKind
 from fediart.errors import NotFound
 from fediart.instance import Instance
 from fediart.storage import reviews
+from fediart.storage.backups import last_backup
 from fediart.web.pages.forms import instance_of, member
 from fediart.web.render import render
 
@@ -33,7 +34,14 @@ async def admin(request: Request) -> Account:
 async def front(request: Request) -> Response:
     """The pages there are for this person."""
     await moderator(request)
-    return await render(request, "admin/front.html", waiting=await waiting_reviews(instance_of(request)))
+    instance = instance_of(request)
+    return await render(
+        request,
+        "admin/front.html",
+        waiting=await waiting_reviews(instance),
+        last_backup=await instance.storage.read(last_backup),
+        backups_by_themselves=bool(instance.config.backup.folder),
+    )
 
 
 async def waiting_reviews(instance: Instance) -> dict[ReviewKind, int]:

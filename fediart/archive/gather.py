@@ -1,0 +1,56 @@
+"""A file that is written in long pieces from many short ones, without copying them together."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+
+_ENOUGH = 1 << 20
+_RANGE = 16 << 20
+_MOST = 500
+"""Pieces in one call; systems take about a thousand (IOV_MAX)."""
+
+
+class GatheringFile:
+    """A new file, for this user only. What was written is in it after `flush`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._held: list[bytes] = []
+        self._size = 0
+        self._written = 0
+        self._told = 0
+
+    def __enter__(self) -> GatheringFile:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _problem: BaseException | None, _trace: TracebackType | None) -> None:
+        os.close(self._handle)
+
+    def write(self, data: bytes) -> int:
+        """`data` must not be changed afterwards."""
+        self._held.append(data)
+        self._size += len(data)
+        if self._size >= _ENOUGH or len(self._held) >= _MOST:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        held, left, self._held, self._size = self._held, self._size, [], 0
+        self._written += left
+        if hasattr(os, "writev") and held:
+            left -= os.writev(self._handle, held)
+        if left:
+            # A disk that is nearly full takes a part, and says what is wrong at the next call.
+            rest = memoryview(b"".join(held))[-left:]
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+        if self._written - self._told >= _RANGE and hasattr(os, "posix_fadvise"):
+            # The disk begins with it now and not at the end; and what the server reads stays in memory instead of this.
+            os.posix_fadvise(self._handle, self._told, self._written - self._told, os.POSIX_FADV_DONTNEED)
+            self._told = self._written
+
+    def sync(self) -> None:
+        """All of it survives a power cut then."""
+        self.flush()
+        os.fsync(self._handle)
