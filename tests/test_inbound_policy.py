@@ -347,7 +347,7 @@ async def test_a_mention_in_what_is_filtered_tells_nobody(scene: Scene) -> None:
     assert await scene.notices() == [("mention", scene.ana.acct)]
     async with people_of(scene.world.instance) as people:
         page = (await (await people.person("mira")).browser.get("/search")).text
-    assert '<b class="count">1</b>' in page, "nor is it counted"
+    assert '<b class="count">2</b>' in page, "the new policy and one mention: the other is not counted either"
 
 
 async def test_a_persons_own_wish_holds_at_once_for_whom_they_follow_too_and_for_nobody_else(scene: Scene) -> None:
