@@ -125,7 +125,10 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
             assert await other.is_signed_in(), "a wrong old password changes nothing"
             said["old"] = PASSWORD
             assert (await mira.browser.send("/settings/password", {**said, "again": "x"})).status_code == 422
-            assert (await mira.browser.send("/settings/password", said)).status_code == 200
+            token = mira.browser.http.cookies["fediart-8000"]
+            thief = await people.client(cookies={"fediart-8000": token})
+            assert (await mira.browser.send("/settings/password", said)).headers["location"] == "/settings/password?done=1"
+            assert (await thief.get("/home")).status_code == 401, "also who has the same session by stealing it"
         else:
             command = ("account", "reset-password", "mira", "--password", NEW_PASSWORD, "--data", str(tmp_path))
             ran = await asyncio.to_thread(run_command, *command)
