@@ -387,8 +387,8 @@ def _check_mail(config: Config) -> None:
         raise ConfigError("accounts.quota_mb must be 0, for no bound, or more.")
     if not 1 <= mail.port <= 65_535:
         raise ConfigError("mail.port must be between 1 and 65535.")
-    if mail.is_on and not _ADDRESS.fullmatch(mail.sender):
-        raise ConfigError("mail.sender must be the address that letters come from, like gallery@art.example.")
+    if mail.sender and not _ADDRESS.fullmatch(mail.sender):
+        raise ConfigError("mail.sender must be an address that letters come from, like gallery@art.example.")
     if mail.security == "none" and mail.password and mail.host not in ("localhost", "127.0.0.1", "::1"):
         raise ConfigError("mail.security is none, so mail.password would be sent for everybody to read. Use starttls or tls.")
 

@@ -30,11 +30,12 @@ async def send_mail(settings: MailSettings, sender: Sender, mail: Mail, now: int
 
 def _message(settings: MailSettings, sender: Sender, mail: Mail, now: int) -> EmailMessage:
     message = EmailMessage()
-    message["From"] = formataddr((" ".join(sender.site.split()), settings.sender))
+    address = settings.sender or f"fediart@{sender.host.partition(':')[0]}"
+    message["From"] = formataddr((" ".join(sender.site.split()), address))
     message["To"] = mail.to
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
-    message["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
+    message["Message-ID"] = make_msgid(domain=address.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note comes back
     message.set_content(mail.text)
     return message

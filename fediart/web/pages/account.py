@@ -89,7 +89,7 @@ async def confirm_email(request: Request) -> Response:
     """By the link of a letter, signed in or not; only the button does something."""
     if request.method == "GET":
         token = request.query_params.get("token", "")[:200]
-        return await render(request, "confirm.html", token=token, path="/settings/email/confirm", username="", email="")
+        return await render(request, "confirm.html", token=token, username="", email="")
     async with trusted_form(request) as form:
         token = text(form, "token")[:200]
     await change_email.confirm_address(instance_of(request), token)

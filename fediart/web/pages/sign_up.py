@@ -74,9 +74,7 @@ async def confirm(request: Request) -> Response:
         applicant = await acts.applicant_of(instance, token)
         if applicant is None:
             raise NotFound(acts.NO_LINK)
-        return await render(
-            request, "confirm.html", token=token, path="/sign-up/confirm", username=applicant.username, email=applicant.email
-        )
+        return await render(request, "confirm.html", token=token, username=applicant.username, email=applicant.email)
     async with trusted_form(request) as form:
         token = text(form, "token")[:200]
     outcome = await acts.confirm_address(instance, token)
