@@ -7,6 +7,7 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fediart.domain.policy_words import IN_SHORT, of_uploads
 from fediart.domain.sign_ups import MAX_REASON, SignUps, to_agree_to
 from fediart.errors import FediartError, NotFound
 from fediart.studio import regain_account, sign_in
@@ -14,7 +15,6 @@ from fediart.studio import sign_up as acts
 from fediart.studio.sign_up import Outcome, Wish, sign_ups_of
 from fediart.web.pages.door import let_in
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
-from fediart.web.pages.statement import IN_SHORT, of_uploads
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import SignUpLimits, signed_in
 
