@@ -40,6 +40,7 @@ async def letters_waiting(world: World) -> int:
     return await world.instance.storage.read(lambda db: db.execute(query).scalar_one())
 
 
+@pytest.mark.row(49)
 async def test_who_forgot_a_password_gets_a_letter_whose_link_works_once(tmp_path: Path) -> None:
     async with a_sink() as sink, a_world(tmp_path, **mail_at(sink.port)) as world, people_of(world.instance) as people:
         mira, noor, instance = await people.person("mira"), await people.person("noor"), world.instance
@@ -205,6 +206,7 @@ async def test_without_mail_nothing_breaks_and_the_shell_has_a_link(tmp_path: Pa
         assert [deed.verb for deed in await instance.storage.read(audit.deeds)] == ["reset link"] * 2
 
 
+@pytest.mark.row(48)
 async def test_sessions_and_apps_are_listed_and_each_can_be_signed_out(tmp_path: Path) -> None:
     agents = {
         "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0": "Firefox on Linux",
@@ -253,6 +255,7 @@ async def test_sessions_and_apps_are_listed_and_each_can_be_signed_out(tmp_path:
         assert await noor.browser.is_signed_in()
 
 
+@pytest.mark.row(48)
 def test_what_was_stolen_ends_on_a_running_server_at_once_whether_by_page_or_from_the_shell(tmp_path: Path) -> None:
     """Two browsers and a client program over sockets; the shell is a process of its own beside the server's."""
     keeper = Keeper(tmp_path)

@@ -221,6 +221,7 @@ async def _all_text(world: World) -> str:
     return await world.instance.storage.read(read)
 
 
+@pytest.mark.row(49)
 async def test_whoever_types_an_address_does_not_hear_whether_it_has_an_account(tmp_path: Path) -> None:
     async with a_sink() as sink:
         mail: dict[str, Any] = {"mail.host": "127.0.0.1", "mail.port": sink.port, "mail.security": "none"}
@@ -255,6 +256,7 @@ async def test_whoever_types_an_address_does_not_hear_whether_it_has_an_account(
             assert held.used == 0, "and the invite can be used again"
 
 
+@pytest.mark.row(49)
 async def test_sign_ups_and_letters_are_few_from_one_network_and_a_flood_of_them_is_bounded(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"accounts.sign_ups": "approval", "limits.enabled": True}
     async with a_world(tmp_path, jobs=False, **settings) as world, people_of(world.instance) as people:
