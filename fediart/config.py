@@ -145,6 +145,24 @@ class BackupSettings(msgspec.Struct, frozen=True, kw_only=True):
     passphrase_file: str = ""
 
 
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
+    sign_ups: str = "closed"
+    quota_mb: int = 0
+
+
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    host: str = ""
+    port: int = 587
+    security: str = "starttls"
+    username: str = ""
+    password: str = ""
+    sender: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.host)
+
+
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
@@ -163,6 +181,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     federation: FederationSettings = msgspec.field(default_factory=FederationSettings)
     ai_policy: AiPolicySettings = msgspec.field(default_factory=AiPolicySettings)
     backup: BackupSettings = msgspec.field(default_factory=BackupSettings)
+    accounts: AccountSettings = msgspec.field(default_factory=AccountSettings)
+    mail: MailSettings = msgspec.field(default_factory=MailSettings)
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
 
@@ -333,6 +353,8 @@ def _check_choices(config: Config) -> None:
         "log.level": (config.log.level, ("debug", "info", "warning", "error")),
         "log.format": (config.log.format, ("console", "json")),
         "cloak.strength": (config.cloak.strength, ("light", "standard", "strong")),
+        "accounts.sign_ups": (config.accounts.sign_ups, ("closed", "invite", "approval", "open")),
+        "mail.security": (config.mail.security, ("starttls", "tls", "none")),
     }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
@@ -356,4 +378,19 @@ def _check_backup(config: Config) -> None:
         raise ConfigError("backup.keep_daily and backup.keep_weekly must be at least 0.")
 
 
-_CHECKS = (_check_url, _check_domain, _check_port, _check_networks, _check_choices, _check_sizes, _check_backup)
+_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]+@[^\s@<>\"(),:;\\]+")
+
+
+def _check_mail(config: Config) -> None:
+    mail = config.mail
+    if config.accounts.quota_mb < 0:
+        raise ConfigError("accounts.quota_mb must be 0, for no bound, or more.")
+    if not 1 <= mail.port <= 65_535:
+        raise ConfigError("mail.port must be between 1 and 65535.")
+    if mail.sender and not _ADDRESS.fullmatch(mail.sender):
+        raise ConfigError("mail.sender must be an address that letters come from, like gallery@art.example.")
+    if mail.security == "none" and mail.password and mail.host not in ("localhost", "127.0.0.1", "::1"):
+        raise ConfigError("mail.security is none, so mail.password would be sent for everybody to read. Use starttls or tls.")
+
+
+_CHECKS = (_check_url, _check_domain, _check_port, _check_networks, _check_choices, _check_sizes, _check_backup, _check_mail)

@@ -43,6 +43,9 @@ ROWS = {
     40: "Who sees a work, in every place",
     41: "Caches",
     44: "Files of works that are not for everybody",
+    48: "Sessions and tokens that live on",
+    49: "Guessing passwords, asking who has an account, links for a new password",
+    50: "A flood of sign-ins",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

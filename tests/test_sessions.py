@@ -56,6 +56,7 @@ async def test_the_setup_link_makes_the_owner_once(tmp_path: Path) -> None:
         assert await setup_token(instance) is None
 
 
+@pytest.mark.row(48)
 @pytest.mark.anyio
 async def test_signing_out_ends_the_session_and_not_only_the_cookie(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
@@ -100,6 +101,7 @@ async def test_a_session_lasts_as_long_as_it_is_used_and_ends_sixty_days_after(t
         assert not await mira.is_signed_in()
 
 
+@pytest.mark.row(48)
 @pytest.mark.anyio
 async def test_each_sign_in_has_a_session_of_its_own(tmp_path: Path) -> None:
     """A session that somebody planted before the sign-in is not the one that is signed in."""
@@ -112,6 +114,7 @@ async def test_each_sign_in_has_a_session_of_its_own(tmp_path: Path) -> None:
         assert (await planted.get("/home")).status_code == 401
 
 
+@pytest.mark.row(48)
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", ["web", "command line"])
 async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path, way: str) -> None:
@@ -125,7 +128,10 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
             assert await other.is_signed_in(), "a wrong old password changes nothing"
             said["old"] = PASSWORD
             assert (await mira.browser.send("/settings/password", {**said, "again": "x"})).status_code == 422
-            assert (await mira.browser.send("/settings/password", said)).status_code == 200
+            token = mira.browser.http.cookies["fediart-8000"]
+            thief = await people.client(cookies={"fediart-8000": token})
+            assert (await mira.browser.send("/settings/password", said)).headers["location"] == "/settings/password?done=1"
+            assert (await thief.get("/home")).status_code == 401, "also who has the same session by stealing it"
         else:
             command = ("account", "reset-password", "mira", "--password", NEW_PASSWORD, "--data", str(tmp_path))
             ran = await asyncio.to_thread(run_command, *command)
@@ -140,6 +146,7 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
         assert (await fresh.sign_in("mira", NEW_PASSWORD)).status_code == 303
 
 
+@pytest.mark.row(49)
 @pytest.mark.anyio
 async def test_a_wrong_name_and_a_wrong_password_are_the_same_answer(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
@@ -153,6 +160,7 @@ async def test_a_wrong_name_and_a_wrong_password_are_the_same_answer(tmp_path: P
         assert told == [told[0]] * 4
 
 
+@pytest.mark.row(49)
 @pytest.mark.anyio
 async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spelled(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
@@ -171,6 +179,7 @@ async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spe
         assert other.status_code == 401
 
 
+@pytest.mark.row(50)
 @pytest.mark.anyio
 async def test_of_a_flood_of_sign_ins_a_few_wait_and_the_others_are_sent_away_at_once(tmp_path: Path) -> None:
     """Without it each would wait for its 19 MiB and its share of a processor, and the owner behind them all."""
@@ -214,6 +223,7 @@ async def test_a_hundred_sign_ins_at_once_are_all_answered(tmp_path: Path) -> No
         assert statuses.count(401) >= 22
 
 
+@pytest.mark.row(49)
 @pytest.mark.anyio
 async def test_twenty_five_tries_in_five_minutes_from_an_address_whatever_it_says_of_itself(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:

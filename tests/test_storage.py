@@ -714,6 +714,8 @@ ALLOWED = {
         "cli/backup.py",
         'Put the rows there and write it into the settings: postgresql://…, or "" for SQLite.  [default: as it was]',
     ): "the same",
+    ("storage/migrations/versions/0017_signups.py", "sqlite_where"): "the same",
+    ("storage/migrations/versions/0017_signups.py", "postgresql_where"): "the same",
     ("cli/commands.py", "Database address, twice: artist's, follower's.  [default: SQLite]"): "words for people",
 }
 

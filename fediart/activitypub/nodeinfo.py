@@ -21,15 +21,24 @@ def build_nodeinfo_links(ids: Identifiers) -> dict[str, Any]:
 
 
 def build_nodeinfo(
-    version: str, *, software: str, name: str, description: str, users: int, posts: int, preset: str, statement: str
+    version: str,
+    *,
+    software: str,
+    name: str,
+    description: str,
+    users: int,
+    posts: int,
+    is_open: bool,
+    preset: str,
+    statement: str,
 ) -> dict[str, Any]:
-    """`preset`: the AI-art policy's; `statement`: the address of its page."""
+    """`is_open`: may anybody make an account? `preset`: the AI-art policy's; `statement`: the address of its page."""
     return {
         "version": version,
         "software": {"name": "fediart", "version": software},
         "protocols": ["activitypub"],
         "services": {"inbound": [], "outbound": []},
-        "openRegistrations": False,
+        "openRegistrations": is_open,
         "usage": {"users": {"total": users}, "localPosts": posts},
         "metadata": {
             "nodeName": name,

@@ -12,14 +12,16 @@ from fediart.domain.actors import Account, Role
 from fediart.domain.declarations import Declaration
 from fediart.domain.moderation import Standing
 from fediart.domain.works import Visibility, WorkState
-from fediart.errors import Conflict, NotFound
+from fediart.errors import BadInput, Conflict, NotFound
 from fediart.instance import Instance, open_instance
 from fediart.observe import set_up_logs
+from fediart.office.give_quota import give_quota, quota_in_words
 from fediart.office.judge_actor import give_role, judge_actor
 from fediart.storage import accounts, actors, works
 from fediart.studio.add_image import add_image
 from fediart.studio.open_account import open_account, setup_token
 from fediart.studio.publish_work import Draft, publish_work, start_draft
+from fediart.studio.regain_account import make_link
 from fediart.studio.sign_in import grant_token, put_password
 
 
@@ -29,7 +31,7 @@ async def print_setup_link(chosen: Chosen) -> None:
     async with open_instance(config, chosen.data) as instance:
         secret = await setup_token(instance)
         if secret is None:
-            raise Conflict("There is an account already. Lost the password? fediart account reset-password NAME")
+            raise Conflict("There is an account already. Lost the password? fediart account reset-link NAME")
         click.echo(f"{config.base_url}/setup?token={secret}")
 
 
@@ -63,6 +65,33 @@ async def reset_password(chosen: Chosen, name: str, password: str) -> None:
     async with open_instance(config, chosen.data) as instance:
         await put_password(instance, await _account(instance, name), password)
         click.echo(f"New password set. Every session and token of {name} has ended.")
+
+
+async def reset_link(chosen: Chosen, name: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        click.echo(await make_link(instance, await _account(instance, name)))
+
+
+async def sign_out(chosen: Chosen, name: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        await instance.storage.write(accounts.end_everything, (await _account(instance, name)).id)
+        click.echo(f"Every session, token and one-time link of {name} has ended.")
+
+
+async def put_quota(chosen: Chosen, name: str, room: str) -> None:
+    """`room`: megabytes, `none` or `default`."""
+    if not room.isdecimal() and room not in ("none", "default"):
+        raise BadInput("The room is a number of megabytes, or none, or default.")
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        held = {"none": 0, "default": None}.get(room) if not room.isdecimal() else int(room)
+        await give_quota(instance, name, held, by=None)
+        click.echo(f"@{name.lower().removeprefix('@')} may take {quota_in_words(held)}.")
 
 
 async def token(chosen: Chosen, name: str, scopes: str) -> None:

@@ -16,6 +16,7 @@ from fediart.cli.cloak import cloak
 from fediart.cli.copies import copies
 from fediart.cli.deliveries import deliveries
 from fediart.cli.hosts import hosts
+from fediart.cli.invites import invite
 from fediart.cli.moving import alias, delete, move, return_
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
@@ -44,6 +45,7 @@ def fediart() -> None:
 fediart.add_command(cloak)
 fediart.add_command(policy)
 fediart.add_command(hosts)
+fediart.add_command(invite)
 fediart.add_command(deliveries)
 cloak.add_command(copies)
 cloak.add_command(redo)
@@ -129,6 +131,37 @@ def account_reset_password(data: Path, config: Path | None, name: str, password:
     from fediart.cli.account import reset_password
 
     asyncio.run(reset_password(Chosen(data, config), name, password))
+
+
+@account.command("reset-link")
+@_common
+@click.argument("name")
+def account_reset_link(data: Path, config: Path | None, name: str) -> None:
+    """Print a link by which whoever lost a password chooses a new one. It works once, within a day."""
+    from fediart.cli.account import reset_link
+
+    asyncio.run(reset_link(Chosen(data, config), name))
+
+
+@account.command("sign-out")
+@_common
+@click.argument("name")
+def account_sign_out(data: Path, config: Path | None, name: str) -> None:
+    """End every session, token and one-time link of an account; its password stays."""
+    from fediart.cli.account import sign_out
+
+    asyncio.run(sign_out(Chosen(data, config), name))
+
+
+@account.command("quota")
+@_common
+@click.argument("name")
+@click.argument("room", metavar="MB|none|default")
+def account_quota(data: Path, config: Path | None, name: str, room: str) -> None:
+    """Say how many megabytes an account's pictures may take: none is no bound, default as everybody."""
+    from fediart.cli.account import put_quota
+
+    asyncio.run(put_quota(Chosen(data, config), name, room))
 
 
 @account.command("role")

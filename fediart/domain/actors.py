@@ -137,6 +137,12 @@ class Account:
     """Who may quote this artist's works; '': nobody."""
     policy_read: int = 0
     """The revision of the AI-art policy up to which they know what changed."""
+    email: str = ""
+    """Confirmed, in small letters; '': none."""
+    quota_mb: int | None = None
+    """Megabytes that this artist's pictures may take. None: as the settings say; 0: no bound."""
+    agreed_policy: int | None = None
+    """The revision of the AI-art policy that was agreed to at the sign-up; None: nothing was asked."""
 
 
 def username_problem(username: str) -> str | None:

@@ -23,6 +23,8 @@ class NotificationKind(StrEnum):
     """Of a moderator, on a work of theirs. It is told in the server's name, not in the moderator's."""
     POLICY = "policy"
     """The AI-art policy has another revision."""
+    APPLICANT = "applicant"
+    """Somebody asks for an account: to those who look after the server, in its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from fediart.inbox.backfill import backfill
 from fediart.inbox.fetch_thread import fetch_thread
 from fediart.inbox.synchronise import SYNCHRONISE, synchronise
 from fediart.instance import Instance
+from fediart.office.admit_people import ADMIT
 from fediart.office.adopt_policy import REJUDGE
 from fediart.office.keep_backups import BACKUP, back_up
 from fediart.office.lapse import lapse
@@ -20,6 +21,7 @@ from fediart.office.limit_host import HOST_RULES, apply_host_rules
 from fediart.office.rejudge_works import give_up_rejudging, rejudge_works
 from fediart.outbox.restate import RESTATE, RESTATE_WORK, restate_one, restate_step
 from fediart.outbox.restate import give_up_step as give_up_step_of_run
+from fediart.outbox.send_letter import LETTER, send_letter
 from fediart.remote.look_further import BACKFILL, THREAD
 from fediart.studio.block_actor import LAPSE
 from fediart.studio.bring_image import bring_image, give_up_picture
@@ -27,6 +29,7 @@ from fediart.studio.copy_image import give_up_copy, make_copy
 from fediart.studio.delete_account import DEPART, depart
 from fediart.studio.redo_cloaks import RECLOAK, give_up_step, redo_step
 from fediart.studio.release_work import cloak_image, give_up_image, give_up_release, release_work
+from fediart.studio.sign_up import open_admitted
 
 Act = Callable[[Instance, dict[str, Any]], Awaitable[None]]
 
@@ -76,6 +79,8 @@ KINDS: dict[str, Kind] = {
     "release": Kind(_of(release_work, "work_id"), 2, 2, 60_000, 12, _of(give_up_release, "work_id")),
     "copy": Kind(_of(make_copy, "copy_id"), 1, 1, 60_000, 4, _of(give_up_copy, "copy_id")),
     "bring_image": Kind(_of(bring_image, "image_id"), 2, 2, 120_000, 6, _of(give_up_picture, "image_id")),
+    LETTER: Kind(send_letter, 2, 2, 120_000, 12, _nothing),
+    ADMIT: Kind(_of(open_admitted, "applicant_id"), 1, 1, 60_000, 12, _nothing),
     DEPART: Kind(depart, 1, 1, 120_000, 1_000, _nothing),
     LAPSE: Kind(lapse, 1, 1, 60_000, 4, _nothing),
     HOST_RULES: Kind(apply_host_rules, 1, 1, 60_000, 12, _nothing),

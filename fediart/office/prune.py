@@ -1,7 +1,8 @@
 """What has served its time goes, once an hour.
 
 Ids of old arrivals, traces of what others deleted, copies for elsewhere, what was shown to moderators, the far end of
-homes, files in the making that nobody goes on with, files that no row names, and keys of who is gone, once all were told.
+homes, sign-ups that nobody confirmed, links that have ended, files in the making that nobody goes on with, files that no row
+names, and keys of who is gone, once all were told.
 
 And files that nothing shows any more, where whoever took them out of use did not come to remove them.
 """
@@ -27,6 +28,7 @@ from fediart.storage import (
     looks,
     reports,
     reviews,
+    sign_ups,
     timelines,
     works,
 )
@@ -77,4 +79,6 @@ def _forget(db: Connection, now: int, base_url: str) -> None:
     deliveries.forget_forwarded(db, now - ENDS_MS, but_of=f"{base_url}/")
     reports.forget_overflows(db, now - OVERFLOWS_MS)
     hosts.forget_hosts(db, now - HOSTS_MS)
+    sign_ups.forget_applicants(db, now)
+    sign_ups.forget_links(db, now)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from fediart.domain.actors import Account, Role
-from fediart.storage.tables import accounts, actors, grants, sessions
+from fediart.storage import sign_ups
+from fediart.storage.tables import accounts, actors, grants, one_time_links, sessions
 
 SESSION_MS = 60 * 24 * 3600 * 1000
 """A session that was not used for so long has ended."""
@@ -104,17 +105,17 @@ def listed_accounts(db: Connection, *, after: int | None = None, limit: int = 50
 
 
 def put_suspension(db: Connection, account_id: int, at: int | None, reason: str) -> None:
-    """`at` None: it is over. When it begins, every session and every grant ends."""
+    """`at` None: it is over. When it begins, every session, every grant and every invite of theirs ends."""
     db.execute(update(accounts).where(accounts.c.id == account_id).values(suspended_at=at, suspended_reason=reason))
     if at is not None:
-        db.execute(delete(sessions).where(sessions.c.account_id == account_id))
-        db.execute(delete(grants).where(grants.c.account_id == account_id))
+        end_everything(db, account_id)
+        sign_ups.drop_invites_of(db, account_id)
 
 
 def drop_account(db: Connection, account_id: int) -> None:
     """Nobody can sign in with it any more, nor can any program act for it. Its actor stays."""
-    for table in (sessions, grants):
-        db.execute(delete(table).where(table.c.account_id == account_id))
+    end_everything(db, account_id)
+    sign_ups.drop_invites_of(db, account_id)
     db.execute(delete(accounts).where(accounts.c.id == account_id))
 
 
@@ -126,11 +127,35 @@ def put_quote_policy(db: Connection, account_id: int, policy: str) -> None:
     db.execute(update(accounts).where(accounts.c.id == account_id).values(quote_policy=policy))
 
 
-def put_password(db: Connection, account_id: int, password_hash: str, *, keep_session: str | None) -> None:
-    """A new password ends every other session and every grant."""
+def put_password(db: Connection, account_id: int, password_hash: str) -> None:
+    """A new password ends every session, every grant and every one-time link."""
     db.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=password_hash))
-    db.execute(delete(sessions).where(sessions.c.account_id == account_id, sessions.c.token_hash != (keep_session or "")))
-    db.execute(delete(grants).where(grants.c.account_id == account_id))
+    end_everything(db, account_id)
+
+
+def end_everything(db: Connection, account_id: int) -> None:
+    """Whoever is signed in, by whatever browser or program, is not any more."""
+    for table in (sessions, grants, one_time_links):
+        db.execute(delete(table).where(table.c.account_id == account_id))
+
+
+def account_with_email(db: Connection, email: str) -> Account | None:
+    """`email` in small letters."""
+    return _account(db.execute(select(*_COLUMNS).where(accounts.c.email == email)).first()) if email else None
+
+
+def put_email(db: Connection, account_id: int, email: str) -> None:
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(email=email))
+
+
+def put_quota(db: Connection, account_id: int, quota_mb: int | None) -> None:
+    db.execute(update(accounts).where(accounts.c.id == account_id).values(quota_mb=quota_mb))
+
+
+def admin_ids(db: Connection) -> list[tuple[int, int]]:
+    """(account, actor) of those who look after the server, and are not suspended."""
+    query = select(accounts.c.id, accounts.c.actor_id, accounts.c.role).where(accounts.c.suspended_at.is_(None))
+    return [(row.id, row.actor_id) for row in db.execute(query) if Role(row.role).may_administer]
 
 
 def put_cloak_defaults(db: Connection, account_id: int, *, cloak: bool, strength: str, ask_if_weak: bool) -> None:
@@ -163,6 +188,19 @@ def end_session(db: Connection, token_hash: str) -> None:
     db.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
+def sessions_of(db: Connection, account_id: int, now: int) -> list[tuple[str, int, int, str]]:
+    """(hash of its token, when it began, the day it was used last, what the browser says it is), the last used first."""
+    columns = (sessions.c.token_hash, sessions.c.created_at, sessions.c.seen_at, sessions.c.user_agent)
+    alive = (sessions.c.account_id == account_id, sessions.c.seen_at > now - SESSION_MS)
+    rows = db.execute(select(*columns).where(*alive).order_by(sessions.c.seen_at.desc(), sessions.c.token_hash))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def end_session_of(db: Connection, account_id: int, token_hash: str) -> None:
+    """One of this account's; another's stays."""
+    db.execute(delete(sessions).where(sessions.c.account_id == account_id, sessions.c.token_hash == token_hash))
+
+
 def account_of_session(db: Connection, token_hash: str, now: int) -> tuple[Account, bool] | None:
     """(whose it is, whether it is time to `renew_session`) of a session that has not ended."""
     joined = sessions.join(accounts, sessions.c.account_id == accounts.c.id)
@@ -190,3 +228,14 @@ def grant_of(db: Connection, token_hash: str) -> Grant | None:
         .where(grants.c.token_hash == token_hash)
     ).first()
     return Grant(row.account_id, row.actor_id, row.name, tuple(row.scopes.split())) if row else None
+
+
+def grants_of(db: Connection, account_id: int) -> list[tuple[str, str, str, int]]:
+    """(hash of its token, name, scopes, when it was given), newest first."""
+    columns = (grants.c.token_hash, grants.c.name, grants.c.scopes, grants.c.created_at)
+    rows = db.execute(select(*columns).where(grants.c.account_id == account_id).order_by(grants.c.created_at.desc()))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def end_grant_of(db: Connection, account_id: int, token_hash: str) -> None:
+    db.execute(delete(grants).where(grants.c.account_id == account_id, grants.c.token_hash == token_hash))

@@ -125,6 +125,19 @@ accounts = Table(
     Column("quote_policy", String(16), nullable=False, server_default=""),
     # The revision of the AI-art policy up to which changes were read: what came later is announced.
     Column("policy_read", Integer, nullable=False, server_default="0"),
+    # Confirmed by a letter; '': none. In small letters.
+    Column("email", Text, nullable=False, server_default=""),
+    # Megabytes that this artist's pictures may take; NULL: as the settings say, 0: no bound.
+    Column("quota_mb", Integer),
+    # The revision of the AI-art policy that was agreed to at the sign-up.
+    Column("agreed_policy", Integer),
+)
+Index(
+    "ix_accounts_email",
+    accounts.c.email,
+    unique=True,
+    sqlite_where=text("email <> ''"),
+    postgresql_where=text("email <> ''"),
 )
 
 sessions = Table(
@@ -730,4 +743,45 @@ filter_words = Table(
     Column("filter_id", BigInteger, ForeignKey("filters.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("word", Text, nullable=False),
     Column("whole", Boolean, nullable=False, server_default=text("true")),
+)
+
+# Links by which somebody may make an account. `made_by`: an account; NULL: from the shell.
+invites = Table(
+    "invites",
+    metadata,
+    _id(),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("made_by", BigInteger),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("uses", Integer, nullable=False),
+    Column("used", Integer, nullable=False, server_default="0"),
+    Column("until", BigInteger),
+)
+
+# Who asked for an account and has none yet (`domain/sign_ups.Applicant`). The token confirms the e-mail address.
+applicants = Table(
+    "applicants",
+    metadata,
+    _id(),
+    Column("username", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("email", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("is_to_be_asked", Boolean, nullable=False),
+    Column("invite_id", BigInteger),
+    Column("agreed_policy", Integer),
+    Column("token_hash", String(64), unique=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Links that do one thing for one account, once: a new password, a new e-mail address. A later one ends an earlier one.
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    Column("purpose", String(16), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("email", Text, nullable=False, server_default=""),
+    Column("until", BigInteger, nullable=False),
 )

@@ -12,14 +12,16 @@ from sqlalchemy import Connection
 from fediart.domain.actors import Account
 from fediart.domain.images import ImageState, Purpose
 from fediart.domain.origin import Origin
+from fediart.domain.space import quota_of, space_problem
 from fediart.domain.works import MAX_IMAGES, WorkState
-from fediart.errors import BadInput, NotFound
+from fediart.errors import BadInput, NotFound, TooLarge
 from fediart.ids import new_id
 from fediart.instance import Instance
 from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.origin.allowance import OriginLimits
 from fediart.media.origin.read import read_origin
 from fediart.storage import accounts, images, jobs, works
+from fediart.storage.space import space_of
 
 MAX_ALT = 10_000
 
@@ -70,7 +72,7 @@ async def add_image(
         "created_at": now,
     }
     try:
-        await instance.storage.write(_insert, values, now)
+        await instance.storage.write(_insert, values, now, instance.config.accounts.quota_mb)
     except BaseException:
         await asyncio.to_thread(instance.vault.discard, key)
         raise
@@ -82,8 +84,12 @@ def _into_vault(instance: Instance, upload: Path) -> tuple[Origin, int, str]:
     return read_origin(upload, limits=AT_ONCE), upload.stat().st_size, instance.vault.put(upload)
 
 
-def _insert(db: Connection, values: dict[str, Any], now: int) -> None:
+def _insert(db: Connection, values: dict[str, Any], now: int, usual_mb: int) -> None:
     work_id = values["work_id"]
+    account = accounts.account_of_actor(db, values["actor_id"])
+    quota = quota_of(account, usual_mb) if account is not None else None
+    if quota is not None and (problem := space_problem(space_of(db, values["actor_id"]), quota, values["original_bytes"])):
+        raise TooLarge(problem)
     if work_id is not None:
         work = works.work_by_id(db, work_id)
         if work is None or work.actor_id != values["actor_id"] or work.state != WorkState.DRAFT:

@@ -1,11 +1,13 @@
-"""A new account: the owner's by the one-time setup link, others' by the command line."""
+"""A new account: the owner's by the one-time setup link, others' by the command line or as `sign_up` says."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -15,7 +17,7 @@ from fediart.domain.actors import Account, Multikey, Role, password_problem, use
 from fediart.errors import BadInput, Conflict, NotFound
 from fediart.ids import new_id
 from fediart.instance import Instance, token_hash
-from fediart.storage import accounts, actors, policies, settings
+from fediart.storage import accounts, actors, policies, settings, sign_ups
 from fediart.studio.passwords import hash_password
 
 _SETUP = "setup_token_hash"
@@ -58,12 +60,41 @@ async def open_account(
         if problem:
             raise BadInput(problem)
     hashed = await hash_password(instance, password)
+    return await make_account(instance, username, hashed, role, first=partial(_use_setup, used_setup) if used_setup else None)
+
+
+async def make_account(
+    instance: Instance,
+    username: str,
+    password_hash: str,
+    role: Role = Role.ARTIST,
+    *,
+    email: str = "",
+    agreed_policy: int | None = None,
+    first: Callable[[Connection], object] | None = None,
+) -> Account:
+    """`first` is done in the same transaction, before anything else, and may refuse. `email` is confirmed. Raises Conflict."""
     private_pem, public_pem = await asyncio.to_thread(generate_rsa_pair)
     now = instance.clock()
-    account = Account(new_id(now), new_id(now), role, hashed, secrets.token_bytes(32), True, now)
+    account = Account(
+        new_id(now),
+        new_id(now),
+        role,
+        password_hash,
+        secrets.token_bytes(32),
+        True,
+        now,
+        email=email,
+        agreed_policy=agreed_policy,
+    )
     values = _actor_values(instance, account, username, private_pem, public_pem)
-    await instance.storage.write(_insert, account, values, used_setup, instance.identifiers.base_url)
+    await instance.storage.write(_insert, account, values, first, instance.identifiers.base_url)
     return account
+
+
+def name_is_free(db: Connection, username: str) -> bool:
+    """Was it never anybody's here, and does nobody ask for it? A deleted account keeps its name."""
+    return actors.actor_named(db, username) is None and not sign_ups.is_applied_for(db, username)
 
 
 def _actor_values(instance: Instance, account: Account, username: str, private_pem: str, public_pem: str) -> dict[str, object]:
@@ -93,11 +124,24 @@ def _actor_values(instance: Instance, account: Account, username: str, private_p
     }
 
 
-def _insert(db: Connection, account: Account, actor: dict[str, object], used_setup: str | None, address: str) -> None:
-    if used_setup is not None and (settings.setting(db, _SETUP) != used_setup or not settings.drop_setting(db, _SETUP)):
+def _use_setup(used_setup: str, db: Connection) -> None:
+    if settings.setting(db, _SETUP) != used_setup or not settings.drop_setting(db, _SETUP):
         raise NotFound("This setup link was used already.")
-    if actors.actor_named(db, str(actor["username"])) is not None:
+
+
+def _insert(
+    db: Connection,
+    account: Account,
+    actor: dict[str, object],
+    first: Callable[[Connection], object] | None,
+    address: str,
+) -> None:
+    if first is not None:
+        first(db)
+    if not name_is_free(db, str(actor["username"])):
         raise Conflict(f"The username {actor['username']} is taken.")
+    if accounts.account_with_email(db, account.email) is not None:
+        raise Conflict("There is an account with this e-mail address already.")
     actors.insert_actor(db, actor)
     accounts.insert_account(db, replace(account, policy_read=policies.current_number(db)))
     settings.put_setting(db, "address", address)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 
+from sqlalchemy import Connection
+
 from fediart.domain.actors import Account, password_problem
 from fediart.errors import BadInput, NotFound, SignInNeeded
 from fediart.instance import Instance, token_hash
+from fediart.outbox.send_letter import LETTER, Letter, add_letter
 from fediart.storage import accounts
 from fediart.studio.passwords import hash_password, password_fits
 
@@ -64,19 +67,44 @@ async def sign_out(instance: Instance, token: str) -> None:
     await instance.storage.write(accounts.end_session, token_hash(token))
 
 
-async def change_password(instance: Instance, account: Account, old: str, new: str, *, session: str | None) -> None:
-    """Ends every other session and every client's token."""
+async def sign_out_everywhere(instance: Instance, account: Account, user_agent: str) -> str:
+    """Ends every session and every client's token. Returns the token of a new session, for whoever asked.
+
+    A new one, because whoever stole the old one's token holds it too.
+    """
+    return await _begin_anew(instance, account, None, user_agent)
+
+
+async def change_password(instance: Instance, account: Account, old: str, new: str, user_agent: str) -> str:
+    """The same with another password."""
     if not await password_fits(instance, account.password_hash, old):
         raise BadInput("The old password is not right.")
-    await put_password(instance, account, new, session=session)
-
-
-async def put_password(instance: Instance, account: Account, new: str, *, session: str | None = None) -> None:
-    """Set a password without asking for the old one: for the command line."""
     if problem := password_problem(new):
         raise BadInput(problem)
-    hashed = await hash_password(instance, new)
-    await instance.storage.write(accounts.put_password, account.id, hashed, keep_session=token_hash(session) if session else None)
+    return await _begin_anew(instance, account, await hash_password(instance, new), user_agent)
+
+
+async def _begin_anew(instance: Instance, account: Account, password_hash: str | None, user_agent: str) -> str:
+    token, now = secrets.token_urlsafe(32), instance.clock()
+
+    def act(db: Connection) -> None:
+        if password_hash is None:
+            accounts.end_everything(db, account.id)
+        else:
+            accounts.put_password(db, account.id, password_hash)
+            add_letter(db, instance, Letter.PASSWORD, now, account_id=account.id)
+        accounts.open_session(db, token_hash(token), account.id, now, user_agent)
+
+    await instance.storage.write(act)
+    instance.wake(LETTER)
+    return token
+
+
+async def put_password(instance: Instance, account: Account, new: str) -> None:
+    """Set a password without asking for the old one: for the command line. Ends every session and token."""
+    if problem := password_problem(new):
+        raise BadInput(problem)
+    await instance.storage.write(accounts.put_password, account.id, await hash_password(instance, new))
 
 
 async def grant_token(instance: Instance, username: str, scopes: str, name: str) -> str:

@@ -20,7 +20,7 @@ from fediart.web.api.routes import api_routes
 from fediart.web.crawlers import Crawlers
 from fediart.web.gate import GATE_PATH, Gate, gate_page
 from fediart.web.pages.routes import page_routes
-from fediart.web.security import Limiter, PasswordLimits, Shield
+from fediart.web.security import Limiter, PasswordLimits, Shield, SignUpLimits
 from fediart.web.statements import statement_routes
 
 
@@ -60,6 +60,7 @@ def create_app(instance: Instance) -> ASGIApp:
     app.state.instance = instance
     app.state.password_limits = PasswordLimits()
     app.state.asked_keys = Limiter(KEYS_OF_A_HOST, KEYS_IN_S)
+    app.state.sign_up_limits = SignUpLimits()
     app.state.repeats = Repeats()
     app.state.gate = Gate(instance)
     app.state.robots = robots.RobotsText()

@@ -239,6 +239,26 @@ class PasswordLimits:
             self._by_account.take(account)
 
 
+class SignUpLimits:
+    """5 sign-ups an hour from a network; 10 letters that it asks for, and 3 about one account."""
+
+    def __init__(self) -> None:
+        self._sign_ups, self._letters, self._accounts = Limiter(5, 3600), Limiter(10, 3600), Limiter(3, 3600)
+
+    def take_sign_up(self, request: Request) -> None:
+        """Before each try that could make an account. Raises TooMany."""
+        instance: Instance = request.app.state.instance
+        if instance.config.limits.enabled:
+            self._sign_ups.take(neighbourhood(client_address(request, instance)))
+
+    def take_letter(self, request: Request, account: str) -> None:
+        """Before each letter that a stranger has sent. `account`: as PasswordLimits has it. Raises TooMany."""
+        instance: Instance = request.app.state.instance
+        if instance.config.limits.enabled:
+            self._letters.take(neighbourhood(client_address(request, instance)))
+            self._accounts.take(account)
+
+
 def network_of(address: str) -> str:
     """Whom a limit counts: an IPv4 address, or the /64 that one subscriber has in IPv6."""
     try:

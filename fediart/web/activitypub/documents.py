@@ -25,6 +25,7 @@ from fediart.activitypub.vocabulary import AP_TYPE, NOTE_CONTEXT
 from fediart.activitypub.webfinger import asked_username, build_jrd
 from fediart.domain.actors import Actor
 from fediart.domain.follows import origin_of
+from fediart.domain.sign_ups import SignUps
 from fediart.domain.works import ShownWork
 from fediart.errors import Gone, NotFound, ParseError, SignatureNeeded
 from fediart.ids import parse_id
@@ -34,6 +35,7 @@ from fediart.outbox.documents import actor_document, media_url, note_document
 from fediart.outbox.prove import proven
 from fediart.storage import actors, follows, quotes, talk, works
 from fediart.storage import shown as shown_rows
+from fediart.studio.sign_up import sign_ups_of
 from fediart.web.activitypub.asker import admit, is_apart, verified
 from fediart.web.negotiate import wants_activity
 from fediart.web.reservation import reserve_works
@@ -167,6 +169,7 @@ async def nodeinfo(request: Request) -> Response:
         description=settings.description,
         users=users,
         posts=posts,
+        is_open=await sign_ups_of(instance) == SignUps.OPEN,
         preset=instance.policy.preset,
         statement=instance.identifiers.absolute(instance.policy.statement_url),
     )

@@ -6,9 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart import __version__
+from fediart.domain.sign_ups import SignUps
 from fediart.domain.works import MAX_IMAGES, MAX_TEXT
 from fediart.media.intake import FORMATS
 from fediart.storage import actors
+from fediart.studio.sign_up import sign_ups_of
 from fediart.web.api.answers import answer
 from fediart.web.api.auth import instance_of
 
@@ -35,6 +37,7 @@ def _limits(request: Request) -> dict[str, object]:
 async def instance_v2(request: Request) -> Response:
     instance = instance_of(request)
     settings = instance.config.instance
+    mode = await sign_ups_of(instance)
     return answer(
         {
             "domain": instance.identifiers.account_domain,
@@ -46,7 +49,12 @@ async def instance_v2(request: Request) -> Response:
             "thumbnail": {"url": f"{instance.identifiers.base_url}/static/header.svg"},
             "languages": ["en"],
             "configuration": {"urls": {}, **_limits(request)},
-            "registrations": {"enabled": False, "approval_required": False, "message": None},
+            "registrations": {
+                "enabled": mode.asks_strangers_in,
+                "approval_required": mode == SignUps.APPROVAL,
+                "message": None,
+                "url": f"{instance.identifiers.base_url}/sign-up" if mode.asks_strangers_in else None,
+            },
             "contact": {"email": "", "account": None},
             "rules": [],
         }
@@ -57,6 +65,7 @@ async def instance_v1(request: Request) -> Response:
     instance = instance_of(request)
     settings = instance.config.instance
     users, posts = await instance.storage.read(actors.local_counts)
+    mode = await sign_ups_of(instance)
     return answer(
         {
             "uri": instance.identifiers.account_domain,
@@ -69,8 +78,8 @@ async def instance_v1(request: Request) -> Response:
             "stats": {"user_count": users, "status_count": posts, "domain_count": 0},
             "thumbnail": None,
             "languages": ["en"],
-            "registrations": False,
-            "approval_required": False,
+            "registrations": mode.asks_strangers_in,
+            "approval_required": mode == SignUps.APPROVAL,
             "invites_enabled": False,
             "configuration": _limits(request),
             "contact_account": None,

@@ -340,6 +340,6 @@ async def notices(request: Request) -> Response:
         max_id=cut.max_id,
         limit=cut.limit,
         # Mastodon's API has no type for these; a change of the policy is an announcement there.
-        without=(NotificationKind.DECISION, NotificationKind.POLICY),
+        without=(NotificationKind.DECISION, NotificationKind.POLICY, NotificationKind.APPLICANT),
     )
     return paged(request, [entities.notification(instance.identifiers, item) for item in listed.items], listed.ends)

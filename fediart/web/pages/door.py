@@ -11,6 +11,7 @@ from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.choose_rights import is_to_be_asked
 from fediart.studio.open_account import set_up, setup_is_open
+from fediart.studio.sign_up import sign_ups_of
 from fediart.web.pages.forms import go, instance_of, own_path, text, trusted_form
 from fediart.web.render import asked_to_wait, render
 from fediart.web.reservation import reserve_works
@@ -29,7 +30,8 @@ async def front(request: Request) -> Response:
     shown = await instance.storage.read(works.public_works, None, limit=30, only_media=True)
     reserve_works(request, shown)
     is_new = not await instance.storage.read(accounts.any_account)
-    return await render(request, "front.html", works=shown, is_new=is_new)
+    welcome = not is_new and (await sign_ups_of(instance)).asks_strangers_in
+    return await render(request, "front.html", works=shown, is_new=is_new, welcome=welcome)
 
 
 async def setup(request: Request) -> Response:
@@ -51,10 +53,11 @@ async def setup(request: Request) -> Response:
     except FediartError as problem:
         values = {"token": token, "username": username, "problem": problem.message}
         return await render(request, "setup.html", problem.status, asked_to_wait(problem), **values)
-    return await _open(request, username, password, "/settings/profile")
+    return await let_in(request, username, password, "/settings/profile")
 
 
-async def _open(request: Request, username: str, password: str, path: str) -> Response:
+async def let_in(request: Request, username: str, password: str, path: str) -> Response:
+    """Sign in, and lead on: to the question that each artist is asked once, else to `path`. Raises SignInNeeded, TooMany."""
     instance = instance_of(request)
     token = await acts.sign_in(instance, username, password, request.headers.get("user-agent", ""))
     account = await instance.storage.read(accounts.account_named, acts.meant_username(username))
@@ -66,16 +69,18 @@ async def _open(request: Request, username: str, password: str, path: str) -> Re
 
 
 async def sign_in(request: Request) -> Response:
+    welcome = (await sign_ups_of(instance_of(request))).asks_strangers_in
     if request.method == "GET":
-        return await render(request, "sign_in.html", username="", problem="", back=own_path(request.query_params.get("back", "")))
+        on = own_path(request.query_params.get("back", ""))
+        return await render(request, "sign_in.html", username="", problem="", back=on, welcome=welcome)
     async with trusted_form(request) as form:
         username, password = text(form, "username")[:200], text(form, "password")[:600]
         on = own_path(text(form, "back"))
     try:
         _limit(request, acts.meant_username(username))
-        return await _open(request, username, password, on or "/home")
+        return await let_in(request, username, password, on or "/home")
     except FediartError as problem:
-        values = {"username": username, "problem": problem.message, "back": on}
+        values = {"username": username, "problem": problem.message, "back": on, "welcome": welcome}
         return await render(request, "sign_in.html", problem.status, asked_to_wait(problem), **values)
 
 

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from fediart.errors import NotFound
 from fediart.studio.compare_image import KINDS
 from fediart.web.pages import (
+    account,
     ai_view,
     composer,
     copies,
@@ -20,6 +21,7 @@ from fediart.web.pages import (
     record,
     safety,
     settings,
+    sign_up,
     statement,
     works,
 )
@@ -29,6 +31,7 @@ from fediart.web.pages.admin import hosts as admin_hosts
 from fediart.web.pages.admin import people as admin_people
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import review
+from fediart.web.pages.admin import sign_ups as admin_sign_ups
 from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
 
@@ -51,6 +54,10 @@ def page_routes() -> list[Route]:
         Route("/", door.front),
         Route("/setup", door.setup, methods=both),
         Route("/sign-in", door.sign_in, methods=both),
+        Route("/sign-up", sign_up.sign_up, methods=both),
+        Route("/sign-up/confirm", sign_up.confirm, methods=both),
+        Route("/forgot", sign_up.forgot, methods=both),
+        Route("/reset", sign_up.reset, methods=both),
         Route("/sign-out", door.sign_out, methods=["POST"]),
         Route("/about", door.about),
         Route("/about/cloak", door.about_cloak),
@@ -90,6 +97,10 @@ def page_routes() -> list[Route]:
         Route("/settings/cloak", settings.cloak, methods=both),
         Route("/settings/ai", ai_view.ai_view, methods=both),
         Route("/settings/password", settings.password, methods=both),
+        Route("/settings/sessions", account.sessions, methods=both),
+        Route("/settings/email", account.email, methods=both),
+        Route("/settings/email/confirm", account.confirm_email, methods=both),
+        Route("/settings/space", account.space),
         Route("/settings/cloaks", settings.cloaks, methods=both),
         Route("/settings/moving", moving.moving, methods=both),
         Route("/settings/delete", moving.leaving, methods=both),
@@ -103,6 +114,7 @@ def page_routes() -> list[Route]:
         Route("/admin/review/{id}", review.one, methods=both),
         Route("/admin/review/{id}/pictures/{image_id}", review.picture),
         Route("/admin/people", admin_people.people, methods=both),
+        Route("/admin/sign-ups", admin_sign_ups.sign_ups, methods=both),
         Route("/admin/hosts", admin_hosts.hosts, methods=both),
         Route("/admin/hosts.csv", admin_hosts.export),
         Route("/admin/audit", admin_people.log),

@@ -24,10 +24,10 @@ from fediart.studio.edit_profile import MAX_FIELDS, edit_profile
 from fediart.studio.redo_cloaks import look_ahead, start_redo, stop_redo
 from fediart.studio.sign_in import change_password
 from fediart.text.compose import typed
-from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
+from fediart.web.pages.forms import account_holder, go, instance_of, member, text, trusted_form
 from fediart.web.pages.rights_form import form_for_all, said_licensing, said_reservation, told_to_machines
 from fediart.web.render import asked_to_wait, render
-from fediart.web.security import PasswordLimits, session_token
+from fediart.web.security import PasswordLimits, put_session
 from fediart.web.uploads import on_disk
 
 
@@ -174,9 +174,9 @@ async def _rights_page(
 
 
 async def password(request: Request) -> Response:
-    account = await member(request)
+    account = await account_holder(request)
     if request.method == "GET":
-        return await render(request, "settings_password.html", problem="", done=False)
+        return await render(request, "settings_password.html", problem="", done="done" in request.query_params)
     limits: PasswordLimits = request.app.state.password_limits
     async with trusted_form(request) as form:
         old, new, again = text(form, "old"), text(form, "new"), text(form, "again")
@@ -184,11 +184,13 @@ async def password(request: Request) -> Response:
         if new != again:
             raise BadInput("The new password was typed in two different ways.")
         limits.take(request, f"the password of {account.id}")
-        await change_password(instance_of(request), account, old, new, session=session_token(request))
+        token = await change_password(instance_of(request), account, old, new, request.headers.get("user-agent", ""))
     except FediartError as problem:
         headers = asked_to_wait(problem)
         return await render(request, "settings_password.html", problem.status, headers, problem=problem.message, done=False)
-    return await render(request, "settings_password.html", problem="", done=True)
+    response = go("/settings/password?done=1")
+    put_session(response, instance_of(request), token)
+    return response
 
 
 async def cloaks(request: Request) -> Response:

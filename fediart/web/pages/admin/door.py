@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from fediart.domain.actors import Account
 from fediart.domain.reviews import ReviewKind
+from fediart.domain.sign_ups import ApplicantState
 from fediart.errors import NotFound
 from fediart.instance import Instance
-from fediart.storage import reviews
+from fediart.storage import reviews, sign_ups
 from fediart.storage.backups import last_backup
 from fediart.web.pages.forms import instance_of, member
 from fediart.web.render import render
@@ -35,10 +36,12 @@ async def front(request: Request) -> Response:
     """The pages there are for this person."""
     await moderator(request)
     instance = instance_of(request)
+    applicants = await instance.storage.read(sign_ups.count_applicants, ApplicantState.WAITING)
     return await render(
         request,
         "admin/front.html",
         waiting=await waiting_reviews(instance),
+        applicants=applicants,
         last_backup=await instance.storage.read(last_backup),
         backups_by_themselves=bool(instance.config.backup.folder),
     )

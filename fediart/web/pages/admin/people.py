@@ -7,10 +7,12 @@ from starlette.responses import Response
 
 from fediart.domain.actors import Account, Role
 from fediart.domain.moderation import Standing
-from fediart.errors import BadInput, FediartError
+from fediart.errors import BadInput, FediartError, NotAllowed
 from fediart.ids import parse_id
+from fediart.office.give_quota import give_quota
 from fediart.office.judge_actor import give_role, judge_actor
 from fediart.storage import accounts, actors, audit, host_rules
+from fediart.storage.space import space_of
 from fediart.studio.follow_actor import find_actor
 from fediart.web.pages.admin.door import moderator
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
@@ -27,12 +29,17 @@ async def people(request: Request) -> Response:
     async with trusted_form(request) as form:
         action, name, reason = text(form, "action"), text(form, "name")[:2_000], text(form, "reason")
         role, actor_id = text(form, "role"), parse_id(text(form, "actor"))
+        quota = text(form, "quota").strip()
     instance = instance_of(request)
     try:
         if action == "role":
             if role not in tuple(Role):
                 raise BadInput("There is no such role.")
             await give_role(instance, name, Role(role), by=account)
+        elif action == "quota":
+            if not account.role.may_administer:
+                raise NotAllowed("Only an admin says how much room somebody has.")
+            await give_quota(instance, name, _megabytes(quota), by=account)
         elif action in _STANDINGS:
             if actor_id is None:
                 actor_id = (await find_actor(instance, name)).id
@@ -42,6 +49,12 @@ async def people(request: Request) -> Response:
     except FediartError as problem:
         return await _page(request, account, problem.message, problem.status, name=name, reason=reason)
     return go("/admin/people")
+
+
+def _megabytes(typed: str) -> int | None:
+    if typed and not (typed.isdecimal() and len(typed) <= 10):
+        raise BadInput("The room for pictures is a number of megabytes; leave it empty for as much as everybody has.")
+    return int(typed) if typed else None
 
 
 async def _page(
@@ -61,6 +74,8 @@ async def _page(
         judged=[shown[id_] for id_ in judged if id_ in shown],
         roles=list(Role),
         is_owner=account.role == Role.OWNER,
+        taken={held.id: await storage.read(space_of, held.actor_id) for held, _ in listed},
+        usual_mb=instance_of(request).config.accounts.quota_mb,
         problem=problem,
         name=name,
         reason=reason,

@@ -25,8 +25,8 @@ PAGE = 20
 
 
 async def queue(request: Request) -> Response:
-    """What waits, newest first."""
-    await moderator(request)
+    """What waits, newest first. What is private is read on its own page, where it is written down who looked."""
+    account = await moderator(request)
     instance = instance_of(request)
     counts = await waiting_reviews(instance)
     max_id = parse_id(request.query_params.get("max_id", ""))
@@ -37,6 +37,7 @@ async def queue(request: Request) -> Response:
         "admin/reviews.html",
         cases=cases,
         counts=counts,
+        private={case.review.id for case in cases if _is_private(case, account)},
         evidence={case.review.id: evidence_of(case) for case in cases},
         ages={case.review.id: instance.clock() - case.review.opened_at for case in cases},
         target=TARGET_MS,
@@ -49,6 +50,9 @@ async def queue(request: Request) -> Response:
 async def one(request: Request) -> Response:
     account, review_id = await moderator(request), path_id(request)
     if request.method == "GET":
+        case = await instance_of(request).storage.read(reviews.review_shown, review_id)
+        if case is not None and case.work is not None and _is_private(case, account):
+            await _note_look(instance_of(request), account, f"work {case.work.work.id} in review {review_id}")
         return await _page(request, account, review_id)
     async with trusted_form(request) as form:
         verb = text(form, "verb")
@@ -132,7 +136,7 @@ def _signs(item: ShownImage) -> list[tuple[str, str]]:
 
 
 async def picture(request: Request) -> Response:
-    """A work's picture as it goes out, cloaked, for a moderator: of what is not public too, so it is written down who looked."""
+    """A work's picture as it goes out, cloaked, for a moderator: of what is private too, so it is written down who looked."""
     account, review_id, image_id = await moderator(request), path_id(request), path_id(request, "image_id")
     instance = instance_of(request)
     case = await instance.storage.read(reviews.review_shown, review_id)
@@ -142,14 +146,21 @@ async def picture(request: Request) -> Response:
     file = shown.preview or shown.public
     if file is None:
         raise NotFound("This picture is not ready, or not here.")
-    if case.work.work.state != WorkState.PUBLISHED and case.work.work.actor_id != account.actor_id:
-        await _note_look(instance, account, review_id, image_id)
+    if _is_private(case, account):
+        await _note_look(instance, account, f"picture {image_id} in review {review_id}")
     headers = {"cache-control": "no-store", "content-security-policy": FILE_POLICY}
     return FileResponse(instance.files.path(file.name), media_type=file.media_type, headers=headers)
 
 
-async def _note_look(instance: Instance, account: Account, review_id: int, image_id: int) -> None:
-    """Once for each moderator and picture."""
-    subject = f"picture {image_id} in review {review_id}"
+def _is_private(case: ShownReview, account: Account) -> bool:
+    """Is it of a work that not everybody may see, and that is somebody else's?"""
+    if case.work is None or case.work.work.actor_id == account.actor_id:
+        return False
+    work = case.work.work
+    return work.state != WorkState.PUBLISHED or not work.visibility.is_open
+
+
+async def _note_look(instance: Instance, account: Account, subject: str) -> None:
+    """Once for each moderator and thing."""
     if not await instance.storage.read(audit.was_written_down, account.id, "look", subject):
         await instance.storage.write(audit.write_down, account.id, "look", subject, "", instance.clock())
