@@ -32,6 +32,8 @@ FediartError
 
 from __future__ import annotations
 
+import re
+
 
 class FediartError(Exception):
     """Base. `status` is the HTTP status a door answers with."""
@@ -42,6 +44,11 @@ class FediartError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
+
+    @property
+    def name(self) -> str:
+        """By which it is counted: `too_large`."""
+        return re.sub(r"(?<=.)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class BadInput(FediartError):

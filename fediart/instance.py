@@ -41,10 +41,11 @@ from fediart.media.cloak.shelf import Shelf
 from fediart.media.disk import key_at
 from fediart.media.files import Files
 from fediart.media.vault import Vault
+from fediart.metrics import Metrics
 from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
-from fediart.remote.hosts import Hosts, OnePerHost
+from fediart.remote.hosts import Hosts, OnePerHost, Sightings
 from fediart.remote.newcomers import Newcomers
 from fediart.remote.signers import Signers
 from fediart.storage import actors, copies, host_rules, images, leases, policies, redos, settings
@@ -114,6 +115,8 @@ class Instance:
     """Programs that fetch for AI: our table, or the admin's newer one."""
     traffic: Traffic
     """Which of them came in the last day."""
+    sightings: Sightings
+    """Other servers that were heard or reached since that was last written down."""
     settings_file: Path | None = None
     """Where it is not config.toml in the data folder."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -131,6 +134,7 @@ class Instance:
     """One comparison is made at a time: each takes a processor for a second or two."""
     said_of_files: OrderedDict[str, tuple[float, tuple[SaidOfFile, ...]]] = field(default_factory=OrderedDict)
     """Name of a public file → when it was asked (monotonic clock), and what is reserved of it. Who chooses anew clears it."""
+    metrics: Metrics = field(default_factory=Metrics)
     accepted_at: float = -1.0
     """When an inbox took its last activity, on the monotonic clock."""
 
@@ -296,6 +300,8 @@ async def open_instance(
             user_agent=f"fediart/{__version__} (+{config.base_url})",
             hosts=hosts,
         )
+        metrics = Metrics()
+        client.count = metrics.remote.count
         client.host_rules = await storage.read(host_rules.all_rules)
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
         policy = await _policy(storage, config, clock())
@@ -320,6 +326,8 @@ async def open_instance(
             agents=AgentList(data / AGENTS_FILE),
             traffic=Traffic(clock),
             settings_file=settings_file,
+            metrics=metrics,
+            sightings=Sightings(clock),
         )
     finally:
         if client is not None:

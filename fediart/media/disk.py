@@ -133,3 +133,32 @@ def discard_old(path: Path, before: int) -> None:
             aside.unlink()
         else:
             aside.rename(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes of a disk, and those of them that this server's user may still fill."""
+
+    size: int
+    free: int
+
+
+def room_at(folder: Path) -> Room:
+    usage = shutil.disk_usage(folder)
+    return Room(usage.total, usage.free)
+
+
+MOST_LOOKED_AT = 10_000
+
+
+def bytes_in(folder: Path) -> int:
+    """Of the files in a folder and below, at most MOST_LOOKED_AT of them. 0 where there is no such folder."""
+    total = looked = 0
+    for at, _folders, names in os.walk(folder):
+        for name in names:
+            looked += 1
+            if looked > MOST_LOOKED_AT:
+                return total
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(at, name)).st_size
+    return total

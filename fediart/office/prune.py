@@ -25,6 +25,7 @@ from fediart.storage import (
     files,
     hosts,
     looks,
+    peers,
     reports,
     reviews,
     timelines,
@@ -43,8 +44,17 @@ LOOKS_MS = 30 * 24 * 3600 * 1000
 OVERFLOWS_MS = 30 * 24 * 3600 * 1000
 """So long it is told that a host reported more than may wait."""
 
+PEERS_MS = 400 * 24 * 3600 * 1000
+
 HOSTS_MS = 90 * 24 * 3600 * 1000
 """A host that was not tried for so long is met anew."""
+
+
+async def keep_sightings(instance: Instance) -> None:
+    """Write down which servers were seen."""
+    seen = instance.sightings.take()
+    if seen:
+        await instance.storage.write(peers.were_seen, seen)
 
 
 async def prune(instance: Instance) -> None:
@@ -77,4 +87,5 @@ def _forget(db: Connection, now: int, base_url: str) -> None:
     deliveries.forget_forwarded(db, now - ENDS_MS, but_of=f"{base_url}/")
     reports.forget_overflows(db, now - OVERFLOWS_MS)
     hosts.forget_hosts(db, now - HOSTS_MS)
+    peers.forget_peers(db, now - PEERS_MS)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

@@ -553,6 +553,19 @@ hosts = Table(
     Column("signature", String(16), nullable=False, server_default=""),
 )
 
+# Other servers that were met: when first, when they last signed something (`heard_at`) and last took a delivery (`reached_at`).
+# `seen_at`: the later of the two.
+peers = Table(
+    "peers",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("met_at", BigInteger, nullable=False),
+    Column("heard_at", BigInteger, nullable=False, server_default="0"),
+    Column("reached_at", BigInteger, nullable=False, server_default="0"),
+    Column("seen_at", BigInteger, nullable=False),
+)
+Index("ix_peers_seen_at_host", peers.c.seen_at, peers.c.host)
+
 # When an actor's older works, or a work's talk, were last asked of their server.
 looks = Table(
     "looks",

@@ -94,6 +94,7 @@ class Shield:
 
         host = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"), "")
         if host not in self._hosts:
+            self._instance.metrics.refusals.count("unknown_host")
             await PlainTextResponse("This server does not answer under this name.", 421)(scope, receive, shielded)
             return
         await self._app(scope, _bounded(receive, _most_bytes(scope["path"], self._upload_bytes)), shielded)
