@@ -38,6 +38,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
+    reserve_mb: int = 512
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -351,6 +352,8 @@ def _check_sizes(config: Config) -> None:
         raise ConfigError("cloak.threads must be between 1 and 256.")
     if config.cloak.memory_mb < 256:
         raise ConfigError("cloak.memory_mb must be at least 256: less does not even open a picture.")
+    if config.storage.reserve_mb < 0:
+        raise ConfigError("storage.reserve_mb must be at least 0: 0 fills the disk to the last byte.")
     if config.log.slow_request_ms < 0:
         raise ConfigError("log.slow_request_ms must be at least 0: 0 writes every request.")
     if config.metrics.token and (len(config.metrics.token) < 16 or not config.metrics.token.isascii()):

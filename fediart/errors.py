@@ -13,6 +13,7 @@ FediartError
 ├── Conflict            409
 ├── TooMany             429
 ├── Unavailable         503  this server cannot do it now (disk full, database away)
+│   └── NoRoom          507  … because the little that is left on the disk is kept for reading and for words
 ├── ConfigError              the configuration or the machine must be changed first
 ├── CloakFailed              a picture was not cloaked, so it stays here
 │   └── EncoderFailed        … because of one of the encoders that were to steer its cloak (`encoder`: its name)
@@ -109,6 +110,10 @@ class Unavailable(FediartError):
     def __init__(self, message: str, *, retry_after: int = 60, detail: str | None = None) -> None:
         super().__init__(message, detail=detail)
         self.retry_after = retry_after
+
+
+class NoRoom(Unavailable):
+    status = 507
 
 
 class ConfigError(FediartError):

@@ -38,7 +38,7 @@ from fediart.ids import new_id
 from fediart.media.c2pa import MISSING, Notary, is_installed
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
-from fediart.media.disk import key_at
+from fediart.media.disk import Reserve, key_at
 from fediart.media.files import Files
 from fediart.media.vault import Vault
 from fediart.metrics import Metrics
@@ -117,6 +117,7 @@ class Instance:
     """Which of them came in the last day."""
     sightings: Sightings
     """Other servers that were heard or reached since that was last written down."""
+    reserve: Reserve
     settings_file: Path | None = None
     """Where it is not config.toml in the data folder."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -328,6 +329,7 @@ async def open_instance(
             settings_file=settings_file,
             metrics=metrics,
             sightings=Sightings(clock),
+            reserve=Reserve(data, config.storage.reserve_mb),
         )
     finally:
         if client is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fediart.errors import ConfigError, Unavailable
+from fediart.errors import ConfigError, NoRoom, Unavailable
 
 _ASIDE = re.compile(r"\.[0-9a-f]{16}\.part")
 
@@ -146,6 +146,31 @@ class Room:
 def room_at(folder: Path) -> Room:
     usage = shutil.disk_usage(folder)
     return Room(usage.total, usage.free)
+
+
+NEARLY_FULL = (
+    "This server's disk is nearly full, so it takes no pictures now. Everything that is here can be seen, and words can be "
+    "published. Whoever runs it sees a notice about it."
+)
+AGAIN_S = 600
+
+
+class Reserve:
+    """The last of the disk, for reading and for words: `reserve_mb`, and at most a tenth of the disk."""
+
+    def __init__(self, folder: Path, reserve_mb: int) -> None:
+        self._folder = folder
+        self._most = reserve_mb * 1_000_000
+
+    def is_low(self) -> bool:
+        """Looks at the disk, which takes some microseconds."""
+        room = room_at(self._folder)
+        return room.free < min(self._most, room.size // 10)
+
+    def check(self) -> None:
+        """Before a picture is taken. Raises NoRoom."""
+        if self.is_low():
+            raise NoRoom(NEARLY_FULL, retry_after=AGAIN_S)
 
 
 MOST_LOOKED_AT = 10_000

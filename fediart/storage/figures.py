@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, func, select
 
 from fediart.domain.images import Purpose
+from fediart.domain.works import WorkState
 from fediart.storage.jobs import NEVER
-from fediart.storage.tables import copies, deliveries, images, jobs, renditions, review_files
+from fediart.storage.tables import accounts, copies, deliveries, images, jobs, renditions, review_files, sessions, works
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +83,35 @@ def media_bytes(db: Connection) -> dict[str, int]:
         "copies": total(copies.c.bytes, copies),
         "proof": total(review_files.c.bytes, review_files),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What one artist has here: published works, bytes of originals and of what is shown. `seen_at` in ms: None for never."""
+
+    works: int = 0
+    bytes: int = 0
+    seen_at: int | None = None
+
+
+def holdings_of(db: Connection, actor_ids: Sequence[int]) -> dict[int, Holdings]:
+    """By actor, of those asked for. Only browsers are seen: what a client program does is not written down."""
+    of_works = select(works.c.actor_id, func.count()).where(works.c.state == WorkState.PUBLISHED)
+    published = _by_actor(db, of_works.where(works.c.actor_id.in_(actor_ids)).group_by(works.c.actor_id))
+    of_originals = select(images.c.actor_id, func.sum(images.c.original_bytes)).where(images.c.vault_key.is_not(None))
+    originals = _by_actor(db, of_originals.where(images.c.actor_id.in_(actor_ids)).group_by(images.c.actor_id))
+    of_files = select(images.c.actor_id, func.sum(renditions.c.bytes)).join(renditions, renditions.c.image_id == images.c.id)
+    files = _by_actor(db, of_files.where(images.c.actor_id.in_(actor_ids)).group_by(images.c.actor_id))
+    of_sessions = select(accounts.c.actor_id, func.max(sessions.c.seen_at)).join(sessions, sessions.c.account_id == accounts.c.id)
+    seen = _by_actor(db, of_sessions.where(accounts.c.actor_id.in_(actor_ids)).group_by(accounts.c.actor_id))
+    return {
+        id_: Holdings(published.get(id_, 0), originals.get(id_, 0) + files.get(id_, 0), seen.get(id_)) for id_ in set(actor_ids)
+    }
+
+
+def _by_actor(db: Connection, query: Select[Any]) -> dict[int, int]:
+    return {actor_id: int(value or 0) for actor_id, value in db.execute(query)}
+
+
+def count_accounts(db: Connection) -> int:
+    return db.execute(select(func.count()).select_from(accounts)).scalar_one()

@@ -40,9 +40,10 @@ async def add_image(
 ) -> int:
     """Accept an uploaded file: header checked, bytes on disk, job committed. Returns the image's id.
 
-    Raises BadPicture or TooLarge in words for its sender. `cloak` None means as the artist's setting says.
+    Raises BadPicture, TooLarge or NoRoom in words for its sender. `cloak` None means as the artist's setting says.
     """
     limits = IntakeLimits(bytes=instance.config.media.upload_bytes, pixels=instance.config.media.upload_pixels)
+    await asyncio.to_thread(instance.reserve.check)
     header = await asyncio.to_thread(check_header, upload, limits)
     origin, size, key = await asyncio.to_thread(_into_vault, instance, upload)
     now = instance.clock()

@@ -33,10 +33,12 @@ EMOJI_BYTES, EMOJI_PIXELS = 524_288, 1_048_576
 
 
 async def bring_image(instance: Instance, image_id: int) -> None:
-    """Fetch and keep. Raises Unreachable when it is worth another try."""
+    """Fetch and keep. Raises Unreachable when it is worth another try, NoRoom while there is no room for it."""
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is None or image.purpose not in _OF_OTHERS or image.state == ImageState.READY or image.remote_url is None:
         return
+    await _make_room(instance)
+    await asyncio.to_thread(instance.reserve.check)
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="fetch-") as folder:
         try:
             made, facts = await _fetch(instance, image, Path(folder))
@@ -131,13 +133,18 @@ def _keep(db: Connection, instance: Instance, image_id: int, made: list[Renditio
 
 
 async def _make_room(instance: Instance) -> None:
-    """Stay under the quota: what was unused the longest goes first."""
-    quota = instance.config.media.remote_cache_bytes
-    while await instance.storage.read(images.remote_cache) > quota:
+    """Stay under the quota, and off the last of the disk: what was unused the longest goes first."""
+    while await _is_too_much(instance):
         oldest = await instance.storage.read(images.oldest_cached, 20)
         if len(oldest) <= 1:
             return
         for image_id in oldest[:-1]:
             await discard(instance, await instance.storage.write(images.evict, image_id), [])
-            if await instance.storage.read(images.remote_cache) <= quota:
+            if not await _is_too_much(instance):
                 return
+
+
+async def _is_too_much(instance: Instance) -> bool:
+    if await asyncio.to_thread(instance.reserve.is_low):
+        return True
+    return await instance.storage.read(images.remote_cache) > instance.config.media.remote_cache_bytes

@@ -113,6 +113,7 @@ async def render(
     me = await instance.storage.read(actors.shown_actor, account.actor_id) if account is not None else None
     unseen = await instance.storage.read(notifications.unseen_count, account.actor_id) if account is not None else 0
     news = await policy_news(instance, account)
+    is_low = account is not None and account.role.may_administer and instance.reserve.is_low()
     fresh = ""
     form_cookie = cookie_name(instance) + "-form"
     if not session_token(request) and not request.cookies.get(form_cookie):
@@ -134,6 +135,7 @@ async def render(
             here=request.url.path if request.method == "GET" else "/home",
             form_token=form_token(request),
             path=request.url.path,
+            disk_is_low=is_low,
             said=head_of(request),
             **values,
         )

@@ -29,6 +29,7 @@ from fediart.web.pages.admin import hosts as admin_hosts
 from fediart.web.pages.admin import people as admin_people
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import review
+from fediart.web.pages.admin import server as admin_server
 from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
 
@@ -104,6 +105,9 @@ def page_routes() -> list[Route]:
         Route("/admin/review/{id}/pictures/{image_id}", review.picture),
         Route("/admin/people", admin_people.people, methods=both),
         Route("/admin/hosts", admin_hosts.hosts, methods=both),
+        Route("/admin/server", admin_server.server),
+        Route("/admin/peers", admin_server.peers),
+        Route("/admin/accounts", admin_server.accounts),
         Route("/admin/hosts.csv", admin_hosts.export),
         Route("/admin/audit", admin_people.log),
         Route("/@{name}/feed.atom", people.feed),
