@@ -77,8 +77,8 @@ async def test_the_pages_tell_how_the_server_is(scene: tuple[Scene, People]) -> 
     assert "reached" in listed
 
     people_here = words((await ada.browser.get("/admin/accounts")).text)
-    assert re.search(r"@mira · \w+ 1 work · [0-9.]+ [kM]B Not signed in", people_here)
-    assert re.search(r"@ada · admin 0 works · no pictures Seen", people_here)
+    assert re.search(r"@mira · \w+ 1 work · [0-9.]+ [kM]B · not signed in", people_here)
+    assert re.search(r"@ada · admin 0 works · no pictures · seen", people_here)
 
     await stage.world.instance.storage.write(_trouble, stage.world.instance.clock())
     page = words((await ada.browser.get("/admin/server")).text)

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.reservations import reservation_from, reservation_text
 from fediart.domain.signals import read_headers, together
-from fediart.errors import BadInput, CloakFailed, RefusedByRemote, RemoteError, Unreachable
+from fediart.errors import BadInput, BadPicture, CloakFailed, RefusedByRemote, RemoteError, Unreachable
 from fediart.instance import Instance
+from fediart.media.files import MEDIA_TYPES
 from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.origin.reserved import read_reserved
 from fediart.media.pipeline import RenderRequest, render
@@ -26,7 +27,7 @@ from fediart.timeline.judge import judge_again
 
 log = structlog.get_logger("fediart.studio")
 
-_SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_SUFFIXES = {media_type: suffix for suffix, media_type in MEDIA_TYPES.items()}
 
 _OF_OTHERS = (Purpose.REMOTE, Purpose.EMOJI)
 EMOJI_BYTES, EMOJI_PIXELS = 524_288, 1_048_576
@@ -79,6 +80,8 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         limits = IntakeLimits(min(EMOJI_BYTES, limits.bytes), min(EMOJI_PIXELS, limits.pixels))
     answer = await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.bytes)
     header = await asyncio.to_thread(check_header, path, limits)
+    if header.media_type not in _SUFFIXES:
+        raise BadPicture("Browsers do not show pictures of this kind.")
     memory_mb = instance.config.cloak.memory_mb
     request = RenderRequest(
         path,
