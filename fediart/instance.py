@@ -40,6 +40,7 @@ from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
 from fediart.media.disk import Reserve, key_at
 from fediart.media.files import Files
+from fediart.media.parts import Parts
 from fediart.media.vault import Vault
 from fediart.metrics import Metrics
 from fediart.remote.bring_home import Seeker
@@ -118,6 +119,9 @@ class Instance:
     sightings: Sightings
     """Other servers that were heard or reached since that was last written down."""
     reserve: Reserve
+    """The last of the disk, which no picture gets."""
+    parts: Parts
+    """Uploads that are not whole yet."""
     settings_file: Path | None = None
     """Where it is not config.toml in the data folder."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -131,6 +135,8 @@ class Instance:
     pause_s: float = 0.5
     renders: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
     """The pictures that are being prepared now, by id."""
+    uploading: dict[str, object] = field(default_factory=dict)
+    """Upload → who writes it now."""
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One comparison is made at a time: each takes a processor for a second or two."""
     said_of_files: OrderedDict[str, tuple[float, tuple[SaidOfFile, ...]]] = field(default_factory=OrderedDict)
@@ -329,6 +335,7 @@ async def open_instance(
             settings_file=settings_file,
             metrics=metrics,
             sightings=Sightings(clock),
+            parts=Parts(data / "parts"),
             reserve=Reserve(data, config.storage.reserve_mb),
         )
     finally:

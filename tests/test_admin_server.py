@@ -64,6 +64,7 @@ async def test_the_pages_tell_how_the_server_is(scene: tuple[Scene, People]) -> 
         "Pictures as they are shown",
         "Database",
         "Nothing is to be done",
+        "There is no backup yet",
         "Nothing waits",
     ):
         assert said in page, said

@@ -16,10 +16,12 @@ from sqlalchemy import text
 from fediart.config import load_config
 from fediart.errors import ConfigError
 from fediart.metrics import MOST_SETS, OTHER, Counter, Histogram
-from fediart.office.prune import keep_sightings
+from fediart.office.prune import keep_sightings, sweep_uploads
 from fediart.storage.jobs import NEVER, add_job
 from fediart.web.app import create_app
 from tests.far_server import artist_uri, follow, settled
+from tests.people import people_of
+from tests.postgres import Postgres
 from tests.scene import a_scene
 from tests.waiting import until
 from tests.world import World, a_world
@@ -346,3 +348,34 @@ def test_a_slow_request_is_explained_without_secrets(threshold: int, times: int,
         assert line["database_times"] >= 2
         assert line["remote_times"] == 1
         assert 0 <= line["database_ms"] + line["remote_ms"] <= line["ms"] + 2
+
+
+async def test_the_same_questions_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:
+    settings = {"storage.database": postgres.new_database(), "metrics.token": TOKEN}
+    async with a_world(tmp_path, jobs=False, **settings) as world, people_of(world.instance) as people:
+        ada = await people.person("ada")
+        await world.instance.storage.write(lambda db: db.execute(text("UPDATE accounts SET role = 'owner'")))
+        world.instance.sightings.heard("art.example")
+        world.instance.sightings.reached("art.example")
+        await keep_sightings(world.instance)
+        world.instance.sightings.heard("art.example")
+        await keep_sightings(world.instance)
+        found = await figures(world.stranger)
+        assert found["fediart_database_bytes"] > 1_000_000
+        assert found['fediart_peers{state="known"}'] == 1
+        assert found["fediart_database_write_queue"] == 0
+        await world.upload()
+        assert (await figures(world.stranger))['fediart_jobs_waiting{kind="cloak",state="due"}'] == 1
+        for page, said in (
+            ("server", "1 due"),
+            ("peers", "art.example"),
+            ("peers?failing=1&name=art", "None is"),
+            ("accounts", "@ada"),
+        ):
+            answer = await ada.browser.get(f"/admin/{page}")
+            assert (answer.status_code, said in answer.text) == (200, True), page
+        draft = (await ada.browser.send("/compose")).headers["location"]
+        trusted = {"x-form-token": await ada.browser.form_token(draft), "upload-length": "10"}
+        begun = await ada.browser.http.post(f"{draft}/uploads", headers=trusted)
+        assert (await ada.browser.http.head(begun.headers["location"])).headers["upload-offset"] == "0"
+        await sweep_uploads(world.instance)

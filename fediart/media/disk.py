@@ -23,7 +23,8 @@ def _aside(target: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
+    """A disk that is full or read-only is no bug: raises Unavailable."""
     try:
         yield
     except OSError as problem:
@@ -34,7 +35,7 @@ def _disk_errors() -> Iterator[None]:
 
 def write_whole(target: Path, source: bytes | Path, *, mode: int) -> None:
     """Put bytes, or a copy of a file, at `target`. After this it survives a power cut."""
-    with _disk_errors():
+    with disk_errors():
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(target)
         try:

@@ -29,6 +29,7 @@ from fediart.storage import (
     reports,
     reviews,
     timelines,
+    uploads,
     works,
 )
 from fediart.timeline.place import KEEP
@@ -43,6 +44,9 @@ LOOKS_MS = 30 * 24 * 3600 * 1000
 
 OVERFLOWS_MS = 30 * 24 * 3600 * 1000
 """So long it is told that a host reported more than may wait."""
+
+UPLOADS_MS = 24 * 3600 * 1000
+"""So long an upload waits to be gone on with."""
 
 PEERS_MS = 400 * 24 * 3600 * 1000
 
@@ -70,7 +74,14 @@ async def prune(instance: Instance) -> None:
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)
     await discard_retired(instance)
+    await sweep_uploads(instance)
     await sweep_files(instance)
+
+
+async def sweep_uploads(instance: Instance) -> None:
+    """Uploads that nobody went on with for a day."""
+    left = await instance.storage.write(uploads.forget_uploads, instance.clock() - UPLOADS_MS)
+    await asyncio.to_thread(instance.parts.discard_all_but, left, older_than_s=UPLOADS_MS / 1000)
 
 
 async def discard_retired(instance: Instance) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from fediart.instance import Instance
 from fediart.media.disk import Room, bytes_in, room_at
@@ -14,7 +15,7 @@ from fediart.storage.figures import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """`media`: bytes by kind (`storage/figures`). `backups`: bytes in the folder of backups. `now` in ms."""
+    """`media`: bytes by kind (`storage/figures`). `backups`: bytes in the folders of backups. `now` in ms."""
 
     now: int
     room: Room
@@ -26,6 +27,14 @@ class Stock:
     peers: peers.Counts
 
 
+def _bytes_of_backups(instance: Instance) -> int:
+    """Of what upgrades left, and of the folder that the settings name."""
+    folders = {instance.data / "backups"}
+    if instance.config.backup.folder:
+        folders.add(Path(instance.config.backup.folder))
+    return sum(bytes_in(folder) for folder in folders)
+
+
 async def take_stock(instance: Instance, media: dict[str, int] | None = None) -> Stock:
     """`media`: of an earlier look, to spare the sums."""
     now, read = instance.clock(), instance.storage.read
@@ -34,7 +43,7 @@ async def take_stock(instance: Instance, media: dict[str, int] | None = None) ->
         room=await asyncio.to_thread(room_at, instance.data),
         media=media if media is not None else await read(figures.media_bytes),
         database=await read(database_bytes),
-        backups=await asyncio.to_thread(bytes_in, instance.data / "backups"),
+        backups=await asyncio.to_thread(_bytes_of_backups, instance),
         jobs=await read(figures.jobs_waiting, now),
         deliveries=await read(figures.deliveries_waiting, now),
         peers=await read(peers.count_peers),

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from fediart.domain.actors import Account, Role
-from fediart.storage.tables import accounts, actors, grants, sessions
+from fediart.storage.tables import accounts, actors, grants, sessions, uploads
 
 SESSION_MS = 60 * 24 * 3600 * 1000
 """A session that was not used for so long has ended."""
@@ -115,6 +115,8 @@ def drop_account(db: Connection, account_id: int) -> None:
     """Nobody can sign in with it any more, nor can any program act for it. Its actor stays."""
     for table in (sessions, grants):
         db.execute(delete(table).where(table.c.account_id == account_id))
+    of_account = select(accounts.c.actor_id).where(accounts.c.id == account_id).scalar_subquery()
+    db.execute(delete(uploads).where(uploads.c.actor_id == of_account))
     db.execute(delete(accounts).where(accounts.c.id == account_id))
 
 

@@ -229,6 +229,18 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
+# Uploads that are not whole yet (`media/parts`), for an artist's draft.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("work_id", BigInteger, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("touched_at", BigInteger, nullable=False, index=True),
+)
+
 # `state`: waiting, cloaking, paused, ready, failed, evicted. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",

@@ -19,7 +19,7 @@ from fediart.instance import Instance
 from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.origin.allowance import OriginLimits
 from fediart.media.origin.read import read_origin
-from fediart.storage import accounts, images, jobs, works
+from fediart.storage import accounts, images, jobs, uploads, works
 
 MAX_ALT = 10_000
 
@@ -37,10 +37,12 @@ async def add_image(
     purpose: Purpose = Purpose.WORK,
     alt: str = "",
     cloak: bool | None = None,
+    upload_id: str | None = None,
 ) -> int:
     """Accept an uploaded file: header checked, bytes on disk, job committed. Returns the image's id.
 
     Raises BadPicture, TooLarge or NoRoom in words for its sender. `cloak` None means as the artist's setting says.
+    `upload_id`: the upload that this file came by, which ends with it; NotFound when it has ended already.
     """
     limits = IntakeLimits(bytes=instance.config.media.upload_bytes, pixels=instance.config.media.upload_pixels)
     await asyncio.to_thread(instance.reserve.check)
@@ -71,7 +73,7 @@ async def add_image(
         "created_at": now,
     }
     try:
-        await instance.storage.write(_insert, values, now)
+        await instance.storage.write(_insert, values, upload_id, now)
     except BaseException:
         await asyncio.to_thread(instance.vault.discard, key)
         raise
@@ -83,7 +85,9 @@ def _into_vault(instance: Instance, upload: Path) -> tuple[Origin, int, str]:
     return read_origin(upload, limits=AT_ONCE), upload.stat().st_size, instance.vault.put(upload)
 
 
-def _insert(db: Connection, values: dict[str, Any], now: int) -> None:
+def _insert(db: Connection, values: dict[str, Any], upload_id: str | None, now: int) -> None:
+    if upload_id is not None and not uploads.drop_upload(db, upload_id):
+        raise NotFound("This upload is not there any more.")
     work_id = values["work_id"]
     if work_id is not None:
         work = works.work_by_id(db, work_id)

@@ -26,7 +26,11 @@ _HOW_TO_SIGN = {"www-authenticate": 'Signature realm="ActivityPub", headers="(re
 
 def _wants_json(request: Request) -> bool:
     path = request.url.path
-    return path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/")) or wants_activity(request)
+    return (
+        path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/", "/uploads/"))
+        or path.endswith("/uploads")
+        or wants_activity(request)
+    )
 
 
 async def _tell(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:

@@ -106,6 +106,8 @@ def _most_bytes(path: str, upload_bytes: int) -> int:
         return FORM_BYTES + (MAX_PROOF + 1) * upload_bytes
     if path.startswith("/compose/"):
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
+    if path.startswith("/uploads/"):
+        return upload_bytes
     with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
     if path.startswith(with_pictures):
         return FORM_BYTES + 2 * upload_bytes

@@ -15,6 +15,7 @@ from fediart.storage import accounts as account_rows
 from fediart.storage import actors, figures
 from fediart.storage import deliveries as delivery_rows
 from fediart.storage import peers as peer_rows
+from fediart.storage.backups import last_backup
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import instance_of
 from fediart.web.render import render
@@ -74,6 +75,8 @@ async def server(request: Request) -> Response:
         waiting=waiting[:HOSTS],
         more=max(0, len(waiting) - HOSTS),
         accounts=await instance.storage.read(figures.count_accounts),
+        last_backup=await instance.storage.read(last_backup),
+        backups_by_themselves=bool(instance.config.backup.folder),
         is_low=instance.reserve.is_low(),
         reserve_mb=instance.config.storage.reserve_mb,
     )
