@@ -23,6 +23,7 @@ from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
+from fediart.media.intake import formats_here
 from fediart.storage import actors, notifications, policies
 from fediart.web.emojis import escaped, named, with_emojis
 from fediart.web.reservation import head_of
@@ -89,6 +90,8 @@ def _environment() -> Environment:
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
     environment.globals["static_url"] = static_url
+    # Not more than is read: of what is not named here an iPhone makes a JPEG by itself.
+    environment.globals["picture_types"] = ",".join(formats_here().values())
     return environment
 
 
