@@ -34,6 +34,7 @@ KINDS = {
 JOBS = {
     "arrival": "What other servers said",
     "backfill": "Older works of others",
+    "backup": "Backups",
     "bring_image": "Pictures of other servers",
     "cloak": "Cloaks",
     "copy": "Copies for elsewhere",
