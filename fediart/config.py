@@ -38,6 +38,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
+    reserve_mb: int = 512
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +171,12 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     level: str = "info"
     format: str = "console"
+    slow_request_ms: int = 1_000
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    token: str = ""
+    local: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +192,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailSettings = msgspec.field(default_factory=MailSettings)
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
+    metrics: MetricsSettings = msgspec.field(default_factory=MetricsSettings)
 
     @property
     def base_url(self) -> str:
@@ -366,6 +374,12 @@ def _check_sizes(config: Config) -> None:
         raise ConfigError("cloak.threads must be between 1 and 256.")
     if config.cloak.memory_mb < 256:
         raise ConfigError("cloak.memory_mb must be at least 256: less does not even open a picture.")
+    if config.storage.reserve_mb < 0:
+        raise ConfigError("storage.reserve_mb must be at least 0: 0 fills the disk to the last byte.")
+    if config.log.slow_request_ms < 0:
+        raise ConfigError("log.slow_request_ms must be at least 0: 0 writes every request.")
+    if config.metrics.token and (len(config.metrics.token) < 16 or not config.metrics.token.isascii()):
+        raise ConfigError("metrics.token must have at least 16 letters and digits, so that nobody guesses it.")
     for key in MediaSettings.__struct_fields__:
         if getattr(config.media, key) < 1:
             raise ConfigError(f"media.{key} must be at least 1.")

@@ -13,6 +13,7 @@ FediartError
 ├── Conflict            409
 ├── TooMany             429
 ├── Unavailable         503  this server cannot do it now (disk full, database away)
+│   └── NoRoom          507  … because the little that is left on the disk is kept for reading and for words
 ├── ConfigError              the configuration or the machine must be changed first
 ├── CloakFailed              a picture was not cloaked, so it stays here
 │   └── EncoderFailed        … because of one of the encoders that were to steer its cloak (`encoder`: its name)
@@ -32,6 +33,8 @@ FediartError
 
 from __future__ import annotations
 
+import re
+
 
 class FediartError(Exception):
     """Base. `status` is the HTTP status a door answers with."""
@@ -42,6 +45,11 @@ class FediartError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail
+
+    @property
+    def name(self) -> str:
+        """By which it is counted: `too_large`."""
+        return re.sub(r"(?<=.)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class BadInput(FediartError):
@@ -102,6 +110,10 @@ class Unavailable(FediartError):
     def __init__(self, message: str, *, retry_after: int = 60, detail: str | None = None) -> None:
         super().__init__(message, detail=detail)
         self.retry_after = retry_after
+
+
+class NoRoom(Unavailable):
+    status = 507
 
 
 class ConfigError(FediartError):

@@ -38,13 +38,15 @@ from fediart.ids import new_id
 from fediart.media.c2pa import MISSING, Notary, is_installed
 from fediart.media.cloak.catalogue import check_names
 from fediart.media.cloak.shelf import Shelf
-from fediart.media.disk import key_at
+from fediart.media.disk import Reserve, key_at
 from fediart.media.files import Files
+from fediart.media.parts import Parts
 from fediart.media.vault import Vault
+from fediart.metrics import Metrics
 from fediart.remote.bring_home import Seeker
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
-from fediart.remote.hosts import Hosts, OnePerHost
+from fediart.remote.hosts import Hosts, OnePerHost, Sightings
 from fediart.remote.newcomers import Newcomers
 from fediart.remote.signers import Signers
 from fediart.storage import actors, copies, host_rules, images, leases, policies, redos, settings
@@ -114,6 +116,12 @@ class Instance:
     """Programs that fetch for AI: our table, or the admin's newer one."""
     traffic: Traffic
     """Which of them came in the last day."""
+    sightings: Sightings
+    """Other servers that were heard or reached since that was last written down."""
+    reserve: Reserve
+    """The last of the disk, which no picture gets."""
+    parts: Parts
+    """Uploads that are not whole yet."""
     settings_file: Path | None = None
     """Where it is not config.toml in the data folder."""
     alarms: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -127,10 +135,13 @@ class Instance:
     pause_s: float = 0.5
     renders: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
     """The pictures that are being prepared now, by id."""
+    uploading: dict[str, object] = field(default_factory=dict)
+    """Upload → who writes it now."""
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One comparison is made at a time: each takes a processor for a second or two."""
     said_of_files: OrderedDict[str, tuple[float, tuple[SaidOfFile, ...]]] = field(default_factory=OrderedDict)
     """Name of a public file → when it was asked (monotonic clock), and what is reserved of it. Who chooses anew clears it."""
+    metrics: Metrics = field(default_factory=Metrics)
     accepted_at: float = -1.0
     """When an inbox took its last activity, on the monotonic clock."""
 
@@ -296,6 +307,8 @@ async def open_instance(
             user_agent=f"fediart/{__version__} (+{config.base_url})",
             hosts=hosts,
         )
+        metrics = Metrics()
+        client.count = metrics.remote.count
         client.host_rules = await storage.read(host_rules.all_rules)
         instance_actor, pem = await _instance_actor(storage, identifiers, clock())
         policy = await _policy(storage, config, clock())
@@ -320,6 +333,10 @@ async def open_instance(
             agents=AgentList(data / AGENTS_FILE),
             traffic=Traffic(clock),
             settings_file=settings_file,
+            metrics=metrics,
+            sightings=Sightings(clock),
+            parts=Parts(data / "parts"),
+            reserve=Reserve(data, config.storage.reserve_mb),
         )
     finally:
         if client is not None:

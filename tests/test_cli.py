@@ -161,7 +161,7 @@ def test_a_picture_posted_from_a_shell_is_published_by_the_running_server(tmp_pa
         for said_there in ("the first", "the second", "From a shell", "Cloaked on this server"):
             assert said_there in page
         assert "There is no account ada" in nobody.told
-        assert "not a JPEG, PNG or WebP" in words.told
+        assert "not a JPEG, PNG, WebP, GIF or AVIF" in words.told
         assert "does not exist" in missing.told
         # A second server on the same port: says so, and what to do.
         status, told = _as_typed("serve", "--data", str(tmp_path / "other"), "--port", port)

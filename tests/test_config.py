@@ -203,6 +203,7 @@ def test_every_key_can_be_given_in_the_environment() -> None:
         "ai_policy.remote.actors": {"y": "label"}, "ai_policy.remote.hashtags": ["z"], "ai_policy.review.second_opinion": False,
         "backup.keep_daily": 3,
         "accounts.sign_ups": "open", "mail.security": "tls", "mail.sender": "gallery@art.example",
+        "metrics.token": "sixteen-letters-", "metrics.local": True,
     }  # fmt: skip
     for name, default in known_keys().items():
         value = values.get(name, "x" if isinstance(default, str) else 7)

@@ -68,23 +68,21 @@ def _svg() -> bytes:
 
 AT_THE_DOOR: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "empty": (lambda: b"", 422, "empty"),
-    "words": (lambda: b"dear server, ...", 422, "not a JPEG, PNG or WebP"),
-    "SVG named .png": (_svg, 422, "not a JPEG, PNG or WebP"),
-    "HTML named .jpg": (lambda: b"<!doctype html><script>alert(1)</script>", 422, "not a JPEG, PNG or WebP"),
-    "GIF named .jpg": (lambda: _saved(Image.new("RGB", (64, 64)), "GIF"), 422, "not a JPEG, PNG or WebP"),
-    "AVIF named .webp": (lambda: _saved(Image.new("RGB", (64, 64)), "AVIF"), 422, "not a JPEG, PNG or WebP"),
-    "TIFF named .png": (lambda: _saved(Image.new("RGB", (64, 64)), "TIFF"), 422, "not a JPEG, PNG or WebP"),
-    "BMP": (lambda: _saved(Image.new("RGB", (64, 64)), "BMP"), 422, "not a JPEG, PNG or WebP"),
-    "the first bytes of a JPEG": (lambda: draw_sample(64, 48)[:20], 422, "not a JPEG, PNG or WebP"),
+    "words": (lambda: b"dear server, ...", 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
+    "SVG named .png": (_svg, 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
+    "HTML named .jpg": (lambda: b"<!doctype html><script>alert(1)</script>", 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
+    "TIFF named .png": (lambda: _saved(Image.new("RGB", (64, 64)), "TIFF"), 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
+    "BMP": (lambda: _saved(Image.new("RGB", (64, 64)), "BMP"), 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
+    "the first bytes of a JPEG": (lambda: draw_sample(64, 48)[:20], 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
     "a WebP that is cut off": (
         lambda: _saved(Image.effect_noise((200, 200), 80).convert("RGB"), "WEBP")[:900],
         422,
-        "not a JPEG, PNG or WebP",
+        "not a JPEG, PNG, WebP, GIF or AVIF",
     ),
     "a PNG of 100,000 × 100,000": (lambda: _png(100_000, 100_000), 413, "10000 megapixels"),
     "a PNG of 2 billion × 1": (lambda: _png(2_000_000_000, 1), 413, "2000 megapixels"),
     "a WebP of 12,000 × 12,000": (lambda: _webp_bomb(12_000), 413, "144 megapixels"),
-    "a PNG of nothing": (lambda: _png(0, 0), 422, "not a JPEG, PNG or WebP"),
+    "a PNG of nothing": (lambda: _png(0, 0), 422, "not a JPEG, PNG, WebP, GIF or AVIF"),
     "too many bytes": (lambda: draw_sample(64, 48) + b"\0" * 300_000, 413, "larger than"),
 }
 
@@ -307,7 +305,7 @@ async def test_an_avatar_that_cannot_be_taken_leaves_the_profile_as_typed(tmp_pa
         said = {"name": "Mira Sol", "bio": "Evenings", "field-name-0": "Medium", "field-value-0": "Oil"}
         sent = await mira.browser.send(page, said, files={"avatar": ("face.png", _svg())}, page=page)
         assert sent.status_code == 422
-        for words in ("face.png: This is not a JPEG, PNG or WebP", "Mira Sol", "Evenings", "Medium", "Oil"):
+        for words in ("face.png: This is not a JPEG, PNG, WebP, GIF or AVIF", "Mira Sol", "Evenings", "Medium", "Oil"):
             assert words in sent.text
         assert "Mira Sol" in (await world.stranger.get("/@mira")).text
 

@@ -36,7 +36,7 @@ from fediart.inbox.handlers.pin import handle_add, handle_remove
 from fediart.inbox.handlers.quote_request import handle_quote_request
 from fediart.inbox.handlers.undo import handle_undo
 from fediart.inbox.handlers.update import handle_update
-from fediart.inbox.outcome import NOTHING, Done, Later
+from fediart.inbox.outcome import Done, Later
 from fediart.instance import Instance
 from fediart.storage import actors, leases
 from fediart.storage.engine import undone_on_error
@@ -110,7 +110,7 @@ class Handling:
         )
 
     async def work_lane(self, rows: list[Row[Any]]) -> None:
-        waiting = await asyncio.to_thread(_read_all, rows)
+        waiting = await asyncio.to_thread(self._read_all, rows)
         await self._let_accepting_go_first()
         while waiting:
             handled, done, stopped = await self._instance.storage.write(self._handle, waiting)
@@ -123,6 +123,20 @@ class Handling:
                 ids = [arrival.row.id for arrival in waiting]
                 await self._instance.storage.write(leases.give_back, jobs, ids, lease=self._lease)
                 return
+
+    def _read_all(self, rows: Sequence[Row[Any]]) -> list[_Arrival]:
+        return [self._read(row) for row in rows]
+
+    def _read(self, row: Row[Any]) -> _Arrival:
+        activity = None
+        try:
+            payload = msgspec.json.decode(row.payload)
+            activity = parse_activity(load_document(payload["body"].encode()))
+            activity = replace(activity, has_proof=payload.get("has_proof", False))
+            return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
+        except ParseError as problem:
+            self._not_understood(activity, problem)
+            return _Arrival(row, None)
 
     async def _let_accepting_go_first(self) -> None:
         """A sender that waits too long sends again, a home that waits a moment loses nothing: during a burst, up to a second."""
@@ -144,15 +158,16 @@ class Handling:
                         handler = HANDLERS[arrival.activity.type]
                         outcome = handler.act(db, instance, sender, arrival.activity, arrival.read, now)
                 except ParseError as problem:
-                    _not_understood(arrival.activity, problem)
-                    outcome = NOTHING
+                    self._not_understood(arrival.activity, problem)
+                    ended.append(arrival.row.id)
+                    continue
                 except Exception as problem:  # a door: told to whoever works the lane, who defers it
                     stopped = _Stopped(arrival, problem=problem)
                     break
                 if not isinstance(outcome, Done):
                     stopped = _Stopped(arrival, later=outcome)
                     break
-                _tell_left(arrival.activity, outcome)
+                self._tell(arrival.activity, outcome)
                 done.append(outcome)
             ended.append(arrival.row.id)
         if leases.finish(db, jobs, ended, lease=self._lease) != len(ended):
@@ -169,13 +184,13 @@ class Handling:
         if stopped.later is not None:
             try:
                 outcome = await stopped.later()
-                _tell_left(activity, outcome)
+                self._tell(activity, outcome)
                 await self._follow_up([outcome])
             except ParseError as unclear:
-                _not_understood(activity, unclear)
+                self._not_understood(activity, unclear)
             except RemoteError as failed:
                 if _is_final(failed):
-                    _not_understood(activity, failed)
+                    self._not_understood(activity, failed)
                 else:
                     problem, lane = failed, f"{_actor_of(row)} {row.id}"
             except Exception as failed:  # a door: another server may answer the next time
@@ -186,6 +201,7 @@ class Handling:
             log.warning(
                 "arrival.deferred", job=row.id, attempts=row.attempts, reason=reason, exc_info=None if expected else problem
             )
+            self._count(activity, "deferred")
             wait = min(FIRST_WAIT_MS * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
             run_at = self._instance.clock() + wait
             await self._instance.storage.write(
@@ -200,6 +216,22 @@ class Handling:
             return False
         log.error("arrival.given_up", job=row.id, attempts=row.attempts, reason=str(problem))
         return True
+
+    def _count(self, activity: ParsedActivity | None, outcome: str) -> None:
+        kind = activity.type if activity is not None and activity.type in HANDLERS else "other"
+        self._instance.metrics.arrivals.count(kind, outcome)
+
+    def _not_understood(self, activity: ParsedActivity | None, problem: FediartError) -> None:
+        self._count(activity, "not_understood")
+        if activity is not None:
+            said = {"kind": activity.type, "actor": activity.actor, "activity": activity.uri}
+            log.info("arrival.not_understood", **said, reason=problem.message, detail=problem.detail)
+
+    def _tell(self, activity: ParsedActivity | None, outcome: Done) -> None:
+        self._count(activity, "left" if outcome.left else "done")
+        if activity is not None and outcome.left:
+            self._instance.metrics.arrivals_left.count(outcome.left)
+            log.info("arrival.left", kind=activity.type, actor=activity.actor, activity=activity.uri, reason=outcome.left)
 
     async def _follow_up(self, outcomes: Sequence[Done]) -> None:
         self._instance.wake(*{crew for outcome in outcomes for crew in outcome.wake})
@@ -218,22 +250,6 @@ def _is_heard(sender: Actor, activity: ParsedActivity) -> bool:
     return not sender.is_suspended or activity.type in _ALSO_OF_SUSPENDED
 
 
-def _read_all(rows: Sequence[Row[Any]]) -> list[_Arrival]:
-    return [_read(row) for row in rows]
-
-
-def _read(row: Row[Any]) -> _Arrival:
-    activity = None
-    try:
-        payload = msgspec.json.decode(row.payload)
-        activity = parse_activity(load_document(payload["body"].encode()))
-        activity = replace(activity, has_proof=payload.get("has_proof", False))
-        return _Arrival(row, activity, HANDLERS[activity.type].read(activity))
-    except ParseError as problem:
-        _not_understood(activity, problem)
-        return _Arrival(row, None)
-
-
 def _actor_of(row: Row[Any]) -> str:
     """A lane is named after its actor, with the row's own id behind it where the row waits apart."""
     lane: str = row.lane
@@ -245,14 +261,3 @@ def _is_final(problem: RemoteError) -> bool:
     if isinstance(problem, RefusedByRemote):
         return problem.remote_status < 500 and problem.remote_status not in (408, 425, 429)
     return isinstance(problem, AddressRefused | BadAnswer)
-
-
-def _not_understood(activity: ParsedActivity | None, problem: FediartError) -> None:
-    if activity is not None:
-        said = {"kind": activity.type, "actor": activity.actor, "activity": activity.uri}
-        log.info("arrival.not_understood", **said, reason=problem.message, detail=problem.detail)
-
-
-def _tell_left(activity: ParsedActivity | None, outcome: Done) -> None:
-    if activity is not None and outcome.left:
-        log.info("arrival.left", kind=activity.type, actor=activity.actor, activity=activity.uri, reason=outcome.left)

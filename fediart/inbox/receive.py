@@ -29,14 +29,18 @@ log = structlog.get_logger("fediart.inbox")
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the sender hears. `error` is safe to show."""
+    """What the sender hears. `reason`: by which name this is counted. `error` is safe to show."""
 
     status: int
+    reason: str
     error: str | None = None
     retry_after: int | None = None
 
 
-ACCEPTED = Receipt(202)
+ACCEPTED = Receipt(202, "new")
+REPEATED = Receipt(202, "repeated")
+UNKNOWN_TYPE = Receipt(202, "unknown_type")
+ABOUT_A_STRANGER = Receipt(202, "about_a_stranger")
 
 
 async def receive(instance: Instance, *, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Receipt:
@@ -45,34 +49,35 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
     Raises Unavailable when it cannot be put there now.
     """
     if len(body) > MAX_BYTES:
-        return Receipt(413, "An activity has at most 1 MB.")
+        return Receipt(413, "too_large", "An activity has at most 1 MB.")
     try:
         activity = parse_activity(load_document(body))
     except ParseError as problem:
-        return Receipt(problem.status, problem.message)
+        return Receipt(problem.status, "not_understood", problem.message)
     if instance.host_rules.blocks(host_of(activity.actor)):
         log.info("inbox.blocked_host", actor=activity.actor[:200], kind=activity.type)
-        return Receipt(403, "This server does not speak with yours.")
+        return Receipt(403, "blocked_host", "This server does not speak with yours.")
     if await _is_about_a_stranger(instance, activity):
-        return ACCEPTED
+        return ABOUT_A_STRANGER
     signer = await signer_of(instance, method=method, target=target, headers=headers, body=body)
     if signer is None or isinstance(signer, Refused):
         reason = signer.reason.value if signer is not None else "the key cannot be fetched"
         log.info("inbox.refused", reason=reason, actor=activity.actor[:200], kind=activity.type)
-        return Receipt(401, f"Not verified: {reason}.")
+        name = signer.reason.name.lower() if signer is not None else "key_not_fetched"
+        return Receipt(401, f"signature_{name}", f"Not verified: {reason}.")
     if not same_host(activity.uri, activity.actor):
         return _not_its_actor(signer, activity)
     prover = await prover_of(instance, activity, signer, len(body)) if _may_be_proven(instance, activity, signer) else None
     if isinstance(prover, Unproven):
         log.info("inbox.refused", reason=prover.reason.value, actor=activity.actor[:200], kind=activity.type, signer=signer.uri)
-        return Receipt(401, f"Not verified: {prover.reason.value}.")
+        return Receipt(401, f"proof_{prover.reason.name.lower()}", f"Not verified: {prover.reason.value}.")
     if signer.uri != activity.actor and prover is None:
         return _not_its_actor(signer, activity)
     await heard_from(instance, signer.host)
     sender = prover or signer
     if activity.type not in HANDLERS:
         log.info("inbox.unknown_type", kind=activity.type, actor=sender.uri, activity=activity.uri)
-        return ACCEPTED
+        return UNKNOWN_TYPE
     fresh = await instance.storage.write(
         arrivals.receive,
         uri=_told_as(activity, headers, body, is_proven=prover is not None),
@@ -85,7 +90,7 @@ async def receive(instance: Instance, *, method: str, target: str, headers: Mapp
         instance.accepted_at = time.monotonic()
         instance.wake("arrival")
         await hear_of_followers(instance, signer, headers)
-    return ACCEPTED
+    return ACCEPTED if fresh else REPEATED
 
 
 PASSED_ON = frozenset({"Add", "Announce", "Create", "Delete", "EmojiReact", "Like", "Remove", "Update"})
@@ -104,7 +109,7 @@ def _may_be_proven(instance: Instance, activity: ParsedActivity, signer: Actor) 
 def _not_its_actor(signer: Actor, activity: ParsedActivity) -> Receipt:
     """Somebody passes on what another said. Whoever said it can be asked; we do not take their word for it."""
     log.info("inbox.not_its_actor", signer=signer.uri, actor=activity.actor[:200])
-    return Receipt(401, "Not verified: signed by somebody else than its actor.")
+    return Receipt(401, "not_its_actor", "Not verified: signed by somebody else than its actor.")
 
 
 _ID_USED_AGAIN = frozenset({"Follow", "Like", "EmojiReact", "Announce", "Block", "Add", "Remove", "Undo"})

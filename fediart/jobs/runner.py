@@ -20,7 +20,7 @@ from fediart.jobs.crew import Crew, run_crew
 from fediart.jobs.kinds import KINDS, Kind
 from fediart.office.fetch_encoders import keep_encoders
 from fediart.office.keep_backups import plan_backups
-from fediart.office.prune import discard_retired, prune
+from fediart.office.prune import discard_retired, keep_sightings, prune
 from fediart.outbox import deliver
 from fediart.storage import leases
 from fediart.storage.tables import deliveries, jobs
@@ -43,6 +43,7 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     crews += [_arrival_crew(instance, lease), _delivery_crew(instance, lease)]
     tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
     tasks.append(asyncio.create_task(_prune_hourly(instance)))
+    tasks.append(asyncio.create_task(_keep_sightings(instance)))
     if instance.config.cloak.fetch_encoders:
         tasks.append(asyncio.create_task(_fetch_encoders(instance)))
     try:
@@ -62,6 +63,18 @@ async def _prune_hourly(instance: Instance) -> None:
             await prune(instance)
         except Exception:  # a door: what could not be pruned now is pruned in an hour
             log.exception("jobs.prune_failed")
+
+
+SIGHTINGS_S = 60
+
+
+async def _keep_sightings(instance: Instance) -> None:
+    while True:
+        await asyncio.sleep(SIGHTINGS_S)
+        try:
+            await keep_sightings(instance)
+        except Unavailable as problem:
+            log.warning("jobs.sightings_lost", reason=problem.message, detail=problem.detail)
 
 
 async def _fetch_encoders(instance: Instance) -> None:
@@ -133,7 +146,7 @@ async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane
     done: list[int] = []
     for index, row in enumerate(lane):
         with structlog.contextvars.bound_contextvars(job=row.id, kind=name):
-            if await _did(instance, kind, row, lease):
+            if await _did(instance, name, kind, row, lease):
                 done.append(row.id)
                 continue
             await instance.storage.write(leases.give_back, jobs, [rest.id for rest in lane[index + 1 :]], lease=lease)
@@ -143,7 +156,7 @@ async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane
         instance.wake(*(other for other, waiting in KINDS.items() if name in waiting.after))
 
 
-async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> bool:
+async def _did(instance: Instance, name: str, kind: Kind, row: Row[Any], lease: str) -> bool:
     """True when the job is done, or given up; False when it was deferred."""
     payload = msgspec.json.decode(row.payload)
     try:
@@ -154,11 +167,14 @@ async def _did(instance: Instance, kind: Kind, row: Row[Any], lease: str) -> boo
         # A full disk or a database that is away is no fault of the job: it waits as long as that takes.
         if row.attempts >= kind.tries and not isinstance(problem, Unavailable):
             log.error("job.given_up", attempts=row.attempts, reason=reason, exc_info=not expected)
+            instance.metrics.jobs_done.count(name, "given_up")
             await kind.give_up(instance, payload)
             return True
         log.warning("job.deferred", attempts=row.attempts, reason=reason, exc_info=not expected)
+        instance.metrics.jobs_done.count(name, "deferred")
         await instance.storage.write(_defer, row, lease, instance.clock(), reason)
         return False
+    instance.metrics.jobs_done.count(name, "done")
     return True
 
 

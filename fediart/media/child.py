@@ -100,9 +100,7 @@ def decode(path: Path, pixels: int, target: Order | None = None, look: Callable[
     """
     from PIL import Image, ImageCms, ImageOps
 
-    from fediart.media.intake import FORMATS
-
-    with opened_lean(path) as file, Image.open(file, formats=tuple(FORMATS)) as opened:
+    with opened_lean(path) as file, Image.open(file, formats=_formats(path)) as opened:
         if opened.width * opened.height > pixels:
             raise ValueError("more pixels than allowed")
         goal = public_size(opened.width, opened.height) if target is None else _goal(opened, target)
@@ -128,6 +126,21 @@ def decode(path: Path, pixels: int, target: Order | None = None, look: Callable[
     picture = picture.convert("RGB")
     picture.info.clear()
     return picture
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    """Those that may be tried. HEIC's decoder is loaded only for a picture that says that it is one."""
+    from fediart.media.boxes import measured
+    from fediart.media.intake import FORMATS, formats_here
+
+    with path.open("rb") as file:
+        is_heic = measured(file)[0] == "HEIF"
+    if not is_heic or "HEIF" not in formats_here():
+        return tuple(FORMATS)
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return ("HEIF",)
 
 
 def _plain(picture: Any) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fediart.errors import ConfigError, Unavailable
+from fediart.errors import ConfigError, NoRoom, Unavailable
 
 _ASIDE = re.compile(r"\.[0-9a-f]{16}\.part")
 
@@ -23,7 +23,8 @@ def _aside(target: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
+    """A disk that is full or read-only is no bug: raises Unavailable."""
     try:
         yield
     except OSError as problem:
@@ -34,7 +35,7 @@ def _disk_errors() -> Iterator[None]:
 
 def write_whole(target: Path, source: bytes | Path, *, mode: int) -> None:
     """Put bytes, or a copy of a file, at `target`. After this it survives a power cut."""
-    with _disk_errors():
+    with disk_errors():
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(target)
         try:
@@ -133,3 +134,57 @@ def discard_old(path: Path, before: int) -> None:
             aside.unlink()
         else:
             aside.rename(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes of a disk, and those of them that this server's user may still fill."""
+
+    size: int
+    free: int
+
+
+def room_at(folder: Path) -> Room:
+    usage = shutil.disk_usage(folder)
+    return Room(usage.total, usage.free)
+
+
+NEARLY_FULL = (
+    "This server's disk is nearly full, so it takes no pictures now. Everything that is here can be seen, and words can be "
+    "published. Whoever runs it sees a notice about it."
+)
+AGAIN_S = 600
+
+
+class Reserve:
+    """The last of the disk, for reading and for words: `reserve_mb`, and at most a tenth of the disk."""
+
+    def __init__(self, folder: Path, reserve_mb: int) -> None:
+        self._folder = folder
+        self._most = reserve_mb * 1_000_000
+
+    def is_low(self) -> bool:
+        """Looks at the disk, which takes some microseconds."""
+        room = room_at(self._folder)
+        return room.free < min(self._most, room.size // 10)
+
+    def check(self) -> None:
+        """Before a picture is taken. Raises NoRoom."""
+        if self.is_low():
+            raise NoRoom(NEARLY_FULL, retry_after=AGAIN_S)
+
+
+MOST_LOOKED_AT = 10_000
+
+
+def bytes_in(folder: Path) -> int:
+    """Of the files in a folder and below, at most MOST_LOOKED_AT of them. 0 where there is no such folder."""
+    total = looked = 0
+    for at, _folders, names in os.walk(folder):
+        for name in names:
+            looked += 1
+            if looked > MOST_LOOKED_AT:
+                return total
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(at, name)).st_size
+    return total

@@ -15,8 +15,8 @@ from pathlib import Path
 from fediart.errors import NotFound
 from fediart.media.disk import OldFile, old_files, touched, write_whole
 
-NAME = re.compile(r"(?:[0-9a-f]{2}/[0-9a-f]{64}|p/[0-9a-f]{2}/[0-9a-f]{32})\.(?:jpg|png|webp)")
-MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+NAME = re.compile(r"(?:[0-9a-f]{2}/[0-9a-f]{64}|p/[0-9a-f]{2}/[0-9a-f]{32})\.(?:jpg|png|webp|gif|avif)")
+MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
 
 
 class Files:

@@ -24,6 +24,7 @@ from fediart.media.cloak.backends import BUILT_IN
 from fediart.media.cloak.catalogue import CATALOGUE, is_full
 from fediart.media.cloak.report import CloakReport
 from fediart.media.targets import Target
+from fediart.observe import spending
 
 TIMEOUT_S, FULL_TIMEOUT_S = 2 * CPU_SECONDS, 2 * FULL_CPU_SECONDS
 """Twice the processor time that the child may take: it runs at low priority, beside a server that has something to do."""
@@ -180,8 +181,9 @@ async def _ask_child(order: dict[str, Any], threads: int, on_progress: Callable[
         limit=1 << 20,
     )
     try:
-        async with asyncio.timeout(FULL_TIMEOUT_S if order.get("is_full", False) else TIMEOUT_S):
-            return await _converse(child, order, on_progress)
+        with spending("cloak"):
+            async with asyncio.timeout(FULL_TIMEOUT_S if order.get("is_full", False) else TIMEOUT_S):
+                return await _converse(child, order, on_progress)
     except TimeoutError:
         raise CloakFailed(TOO_LONG) from None
     finally:

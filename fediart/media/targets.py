@@ -51,13 +51,14 @@ PLATFORMS: Mapping[str, Platform] = {
 }
 
 KEPT = {"image/jpeg": 95, "image/png": 95, "image/webp": 95}
-"""Where no platform is named a copy has the type and the size of its original. WebP is written with losses."""
+"""Where no platform is named a copy has the type and the size of its original. WebP is written with losses.
+Of other types it is a PNG."""
 
 
 def target_for(platform: str | None, original_type: str) -> Target:
     """What a copy of a file of this type becomes. `platform`: of PLATFORMS, or None for the size and type that it has."""
     if platform is None:
-        return Target(original_type, KEPT[original_type])
+        return Target(original_type, KEPT[original_type]) if original_type in KEPT else Target("image/png", KEPT["image/png"])
     found = PLATFORMS[platform]
     if original_type in found.keeps:
         return replace(found.target, media_type=original_type, quality=found.keeps[original_type])

@@ -26,10 +26,12 @@ from fediart.storage import (
     files,
     hosts,
     looks,
+    peers,
     reports,
     reviews,
     sign_ups,
     timelines,
+    uploads,
     works,
 )
 from fediart.timeline.place import KEEP
@@ -45,8 +47,20 @@ LOOKS_MS = 30 * 24 * 3600 * 1000
 OVERFLOWS_MS = 30 * 24 * 3600 * 1000
 """So long it is told that a host reported more than may wait."""
 
+UPLOADS_MS = 24 * 3600 * 1000
+"""So long an upload waits to be gone on with."""
+
+PEERS_MS = 400 * 24 * 3600 * 1000
+
 HOSTS_MS = 90 * 24 * 3600 * 1000
 """A host that was not tried for so long is met anew."""
+
+
+async def keep_sightings(instance: Instance) -> None:
+    """Write down which servers were seen."""
+    seen = instance.sightings.take()
+    if seen:
+        await instance.storage.write(peers.were_seen, seen)
 
 
 async def prune(instance: Instance) -> None:
@@ -62,7 +76,14 @@ async def prune(instance: Instance) -> None:
         await instance.storage.write(timelines.trim, actor_id, KEEP)
     await sweep_unfinished(instance)
     await discard_retired(instance)
+    await sweep_uploads(instance)
     await sweep_files(instance)
+
+
+async def sweep_uploads(instance: Instance) -> None:
+    """Uploads that nobody went on with for a day."""
+    left = await instance.storage.write(uploads.forget_uploads, instance.clock() - UPLOADS_MS)
+    await asyncio.to_thread(instance.parts.discard_all_but, left, older_than_s=UPLOADS_MS / 1000)
 
 
 async def discard_retired(instance: Instance) -> None:
@@ -81,4 +102,5 @@ def _forget(db: Connection, now: int, base_url: str) -> None:
     hosts.forget_hosts(db, now - HOSTS_MS)
     sign_ups.forget_applicants(db, now)
     sign_ups.forget_links(db, now)
+    peers.forget_peers(db, now - PEERS_MS)
     works.forget_tombstones(db, now - ARRIVALS_MS, but_of=f"{base_url}/")

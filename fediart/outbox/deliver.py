@@ -57,6 +57,7 @@ async def heard_from(instance: Instance, name: str) -> None:
 
     Who can speak can perhaps not hear: it counts as dead until it has answered.
     """
+    instance.sightings.heard(name)
     host, now = instance.hosts.of(name), instance.clock()
     if not host.may_be_probed(now):
         return
@@ -132,7 +133,7 @@ class Sender:
             else:
                 signer = _signer(instance, sending.key_id, sending.key_pem, _also(sending.followers))
                 outcome = await deliver(instance.client, sending.inbox, sending.body, signer, instance.clock() / 1000)
-            _report(sending, outcome)
+            _report(instance, sending, outcome)
             if isinstance(outcome, Retry):
                 rest = [other.id for other in lane[index + 1 :]]
                 held = _after(instance.hosts.of(host), outcome, instance.clock())
@@ -183,13 +184,16 @@ def _also(part: PartOfFollowers | None) -> dict[str, str]:
     return {HEADER: build_header(said)}
 
 
-def _report(sending: Sending, outcome: Outcome) -> None:
+def _report(instance: Instance, sending: Sending, outcome: Outcome) -> None:
     words = {"delivery": sending.id, "activity": sending.uri, "inbox": sending.inbox, "attempt": sending.attempts}
     if isinstance(outcome, Delivered):
+        instance.metrics.deliveries_done.count("delivered")
+        instance.sightings.reached(host_of_lane(sending.lane))
         log.info("delivery.done", **words, status=outcome.status)
     else:
         detail = outcome.detail if isinstance(outcome, Retry) else None
         event = "delivery.ended" if isinstance(outcome, Dead) else "delivery.deferred"
+        instance.metrics.deliveries_done.count(event.rpartition(".")[2])
         log.warning(event, **words, reason=outcome.reason, detail=detail)
 
 

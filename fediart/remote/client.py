@@ -23,7 +23,8 @@ from httpx_aiohttp import AiohttpTransport
 from fediart.activitypub.identifiers import host_of
 from fediart.activitypub.signatures.sign import Form
 from fediart.domain.moderation import NO_RULES
-from fediart.errors import AddressRefused, BadAnswer, HostBlocked, Unreachable
+from fediart.errors import AddressRefused, BadAnswer, HostBlocked, RemoteError, Unreachable
+from fediart.observe import spending
 from fediart.remote.guard import DialRefused, Guard, check_url
 from fediart.remote.hosts import Hosts
 
@@ -77,6 +78,8 @@ class RemoteClient:
         self.allow_http = allow_http
         self.host_rules = NO_RULES
         """A host that they block is never asked, also not where another one sends us there."""
+        self.count: Callable[[str], None] = lambda _outcome: None
+        """Told how each request ended: answered, or the name of an error."""
 
     async def _sign(self, signer: Signer, form: Form, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """An RSA signature takes about a millisecond: not on the event loop."""
@@ -157,6 +160,19 @@ class RemoteClient:
 
     @asynccontextmanager
     async def _answering(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            with spending("remote"):
+                async with self._asked(method, url, headers, content, total_seconds) as response:
+                    yield response
+        except RemoteError as problem:
+            self.count(problem.name)
+            raise
+        self.count("answered")
+
+    @asynccontextmanager
+    async def _asked(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
     ) -> AsyncIterator[httpx.Response]:
         check_url(url, allow_http=self.allow_http)

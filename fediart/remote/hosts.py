@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import structlog
 
+from fediart.clock import Clock
 from fediart.domain.hosts import Host
 from fediart.errors import Unavailable
 
@@ -36,6 +37,29 @@ class OnePerHost:
         finally:
             del self._busy[host]
             over.set()
+
+
+class Sightings:
+    """Which servers spoke to us and took what we sent since it was last written down."""
+
+    MOST = 10_000
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def heard(self, host: str) -> None:
+        if host in self._seen or len(self._seen) < self.MOST:
+            self._seen[host] = (self._clock(), self._seen.get(host, (0, 0))[1])
+
+    def reached(self, host: str) -> None:
+        if host in self._seen or len(self._seen) < self.MOST:
+            self._seen[host] = (self._seen.get(host, (0, 0))[0], self._clock())
+
+    def take(self) -> list[tuple[str, int, int]]:
+        """(host, when it was heard, when it was reached); 0 where it was not. Forgotten with that."""
+        seen, self._seen = self._seen, {}
+        return [(host, heard_at, reached_at) for host, (heard_at, reached_at) in seen.items()]
 
 
 Keep = Callable[[Host], Awaitable[None]]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from fediart.domain.actors import Account, Role
 from fediart.storage import sign_ups
-from fediart.storage.tables import accounts, actors, grants, one_time_links, sessions
+from fediart.storage.tables import accounts, actors, grants, one_time_links, sessions, uploads
 
 SESSION_MS = 60 * 24 * 3600 * 1000
 """A session that was not used for so long has ended."""
@@ -116,6 +116,8 @@ def drop_account(db: Connection, account_id: int) -> None:
     """Nobody can sign in with it any more, nor can any program act for it. Its actor stays."""
     end_everything(db, account_id)
     sign_ups.drop_invites_of(db, account_id)
+    of_account = select(accounts.c.actor_id).where(accounts.c.id == account_id).scalar_subquery()
+    db.execute(delete(uploads).where(uploads.c.actor_id == of_account))
     db.execute(delete(accounts).where(accounts.c.id == account_id))
 
 

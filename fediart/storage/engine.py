@@ -16,7 +16,7 @@ import errno
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool, StaticPool
 
 from fediart.errors import ConfigError, NotFound, Unavailable
+from fediart.observe import SPENT, spending
 
 log = structlog.get_logger("fediart.storage")
 
@@ -55,15 +56,48 @@ class Storage:
 
     async def write(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, …)` in a transaction; when this returns it is on disk. An act's error undoes it alone."""
-        return await self._writer.run(lambda db: act(db, *args, **kwargs))
+        return await _accounted(self._writer.run, lambda db: act(db, *args, **kwargs))
 
     async def read(self, question: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask one question: `question(connection, …)`, without a transaction that writes."""
-        return await self._reader.ask(lambda db: question(db, *args, **kwargs))
+        return await _accounted(self._reader.ask, lambda db: question(db, *args, **kwargs))
+
+    @property
+    def waiting_writes(self) -> int:
+        """Acts that wait for the writer, or for a connection to write on."""
+        return self._writer.waiting
 
     async def close(self) -> None:
         await self._writer.close()
         await self._reader.close()
+
+
+async def _accounted(run: Callable[[Callable[[Connection], T]], Awaitable[T]], act: Callable[[Connection], T]) -> T:
+    """Time and statements are put down to the request in hand, if there is one."""
+    spent = SPENT.get()
+    if spent is None:
+        return await run(act)
+
+    def counted(db: Connection) -> T:
+        # It may run in a thread of its own, which knows of no request.
+        token = SPENT.set(spent)
+        try:
+            return act(db)
+        finally:
+            SPENT.reset(token)
+
+    with spending("database"):
+        return await run(counted)
+
+
+def _count_statement(*_args: object) -> None:
+    spent = SPENT.get()
+    if spent is not None:
+        spent.statements += 1
+
+
+def _counted(engine: Engine) -> None:
+    event.listen(engine, "before_cursor_execute", _count_statement)
 
 
 class _SqliteReader:
@@ -114,6 +148,7 @@ class _Reading:
         self._engine = create_engine(
             "sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None, hide_parameters=True
         )
+        _counted(self._engine)
         self._connection: Connection | None = None
 
     def answer(self, question: Callable[[Connection], T]) -> T:
@@ -149,6 +184,7 @@ class _SqliteWriter:
         self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True)
         event.listen(self._engine, "connect", _prepare_sqlite_writer)
         event.listen(self._engine, "begin", _begin_immediate)
+        _counted(self._engine)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="fediart-writer", daemon=True)
         self._thread.start()
@@ -158,6 +194,10 @@ class _SqliteWriter:
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Item(act, loop, future))
         return await future
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
 
     async def close(self) -> None:
         self._queue.put(None)
@@ -266,6 +306,11 @@ class _PostgresWriter:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
 
     async def run(self, act: Callable[[Connection], T]) -> T:
         with _told_as_ours():
@@ -278,8 +323,15 @@ class _PostgresWriter:
             return await self._once(act)
 
     async def _once(self, act: Callable[[Connection], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(act)
+        self._waiting += 1
+        is_waiting = True
+        try:
+            async with self._engine.begin() as connection:
+                self._waiting -= 1
+                is_waiting = False
+                return await connection.run_sync(act)
+        finally:
+            self._waiting -= is_waiting
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -382,6 +434,14 @@ OWN_FILE = "fediart.sqlite"
 """Its name in the data folder, where no other database is set."""
 
 
+def database_bytes(db: Connection) -> int:
+    """Size of the database; of SQLite without its journal."""
+    if db.dialect.name == "sqlite":
+        pages, size = (db.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size"))
+        return int(pages) * int(size)
+    return int(db.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+
 def database_url(setting: str, data: Path) -> URL:
     """The address of the database: `setting` when one is configured, else the file in the data folder."""
     if not setting:
@@ -407,6 +467,7 @@ def open_storage(url: URL) -> Storage:
         connect_args={"timeout": ANSWER_S},
         hide_parameters=True,
     )
+    _counted(engine.sync_engine)
     return Storage(_PostgresReader(engine), _PostgresWriter(engine))
 
 

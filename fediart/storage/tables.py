@@ -242,6 +242,18 @@ work_mentions = Table(
     Column("url", Text, nullable=False),
 )
 
+# Uploads that are not whole yet (`media/parts`), for an artist's draft.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("actor_id", BigInteger, ForeignKey("actors.id"), nullable=False, index=True),
+    Column("work_id", BigInteger, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("touched_at", BigInteger, nullable=False, index=True),
+)
+
 # `state`: waiting, cloaking, paused, ready, failed, evicted. `purpose`: work, avatar, header, remote.
 images = Table(
     "images",
@@ -565,6 +577,19 @@ hosts = Table(
     Column("problem", Text, nullable=False, server_default=""),
     Column("signature", String(16), nullable=False, server_default=""),
 )
+
+# Other servers that were met: when first, when they last signed something (`heard_at`) and last took a delivery (`reached_at`).
+# `seen_at`: the later of the two.
+peers = Table(
+    "peers",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("met_at", BigInteger, nullable=False),
+    Column("heard_at", BigInteger, nullable=False, server_default="0"),
+    Column("reached_at", BigInteger, nullable=False, server_default="0"),
+    Column("seen_at", BigInteger, nullable=False),
+)
+Index("ix_peers_seen_at_host", peers.c.seen_at, peers.c.host)
 
 # When an actor's older works, or a work's talk, were last asked of their server.
 looks = Table(

@@ -20,7 +20,7 @@ from fediart.instance import Instance
 from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.origin.allowance import OriginLimits
 from fediart.media.origin.read import read_origin
-from fediart.storage import accounts, images, jobs, works
+from fediart.storage import accounts, images, jobs, uploads, works
 from fediart.storage.space import space_of
 
 MAX_ALT = 10_000
@@ -39,12 +39,15 @@ async def add_image(
     purpose: Purpose = Purpose.WORK,
     alt: str = "",
     cloak: bool | None = None,
+    upload_id: str | None = None,
 ) -> int:
     """Accept an uploaded file: header checked, bytes on disk, job committed. Returns the image's id.
 
-    Raises BadPicture or TooLarge in words for its sender. `cloak` None means as the artist's setting says.
+    Raises BadPicture, TooLarge or NoRoom in words for its sender. `cloak` None means as the artist's setting says.
+    `upload_id`: the upload that this file came by, which ends with it; NotFound when it has ended already.
     """
     limits = IntakeLimits(bytes=instance.config.media.upload_bytes, pixels=instance.config.media.upload_pixels)
+    await asyncio.to_thread(instance.reserve.check)
     header = await asyncio.to_thread(check_header, upload, limits)
     origin, size, key = await asyncio.to_thread(_into_vault, instance, upload)
     now = instance.clock()
@@ -72,7 +75,7 @@ async def add_image(
         "created_at": now,
     }
     try:
-        await instance.storage.write(_insert, values, now, instance.config.accounts.quota_mb)
+        await instance.storage.write(_insert, values, upload_id, now, instance.config.accounts.quota_mb)
     except BaseException:
         await asyncio.to_thread(instance.vault.discard, key)
         raise
@@ -84,7 +87,9 @@ def _into_vault(instance: Instance, upload: Path) -> tuple[Origin, int, str]:
     return read_origin(upload, limits=AT_ONCE), upload.stat().st_size, instance.vault.put(upload)
 
 
-def _insert(db: Connection, values: dict[str, Any], now: int, usual_mb: int) -> None:
+def _insert(db: Connection, values: dict[str, Any], upload_id: str | None, now: int, usual_mb: int) -> None:
+    if upload_id is not None and not uploads.drop_upload(db, upload_id):
+        raise NotFound("This upload is not there any more.")
     work_id = values["work_id"]
     account = accounts.account_of_actor(db, values["actor_id"])
     quota = quota_of(account, usual_mb) if account is not None else None

@@ -77,7 +77,7 @@ def own_review(db: Connection, account: Account, review_id: int) -> Review:
 
 
 async def show_proof(instance: Instance, account: Account, review_id: int, upload: Path, file_name: str) -> None:
-    """A file for the moderators' eyes: layers, a sketch, a photograph. Nothing opens it here. Raises BadInput."""
+    """A file for the moderators' eyes: layers, a sketch, a photograph. Nothing opens it here. Raises BadInput or NoRoom."""
 
     def act(db: Connection, key: str | None, now: int) -> None:
         review = own_review(db, account, review_id)
@@ -88,6 +88,7 @@ async def show_proof(instance: Instance, account: Account, review_id: int, uploa
         if key is not None:
             reviews.add_proof(db, Proof(new_id(now), review_id, key, file_name[-200:], size, now))
 
+    await asyncio.to_thread(instance.reserve.check)
     size = upload.stat().st_size
     await instance.storage.read(act, None, 0)
     key = await asyncio.to_thread(instance.vault.put, upload)

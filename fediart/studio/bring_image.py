@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from fediart.domain.images import Image, ImageState, Purpose, Rendition
 from fediart.domain.reservations import reservation_from, reservation_text
 from fediart.domain.signals import read_headers, together
-from fediart.errors import BadInput, CloakFailed, RefusedByRemote, RemoteError, Unreachable
+from fediart.errors import BadInput, BadPicture, CloakFailed, RefusedByRemote, RemoteError, Unreachable
 from fediart.instance import Instance
+from fediart.media.files import MEDIA_TYPES
 from fediart.media.intake import IntakeLimits, check_header
 from fediart.media.origin.reserved import read_reserved
 from fediart.media.pipeline import RenderRequest, render
@@ -26,17 +27,19 @@ from fediart.timeline.judge import judge_again
 
 log = structlog.get_logger("fediart.studio")
 
-_SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_SUFFIXES = {media_type: suffix for suffix, media_type in MEDIA_TYPES.items()}
 
 _OF_OTHERS = (Purpose.REMOTE, Purpose.EMOJI)
 EMOJI_BYTES, EMOJI_PIXELS = 524_288, 1_048_576
 
 
 async def bring_image(instance: Instance, image_id: int) -> None:
-    """Fetch and keep. Raises Unreachable when it is worth another try."""
+    """Fetch and keep. Raises Unreachable when it is worth another try, NoRoom while there is no room for it."""
     image = await instance.storage.read(images.image_by_id, image_id)
     if image is None or image.purpose not in _OF_OTHERS or image.state == ImageState.READY or image.remote_url is None:
         return
+    await _make_room(instance)
+    await asyncio.to_thread(instance.reserve.check)
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="fetch-") as folder:
         try:
             made, facts = await _fetch(instance, image, Path(folder))
@@ -77,6 +80,8 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         limits = IntakeLimits(min(EMOJI_BYTES, limits.bytes), min(EMOJI_PIXELS, limits.pixels))
     answer = await download_picture(instance.client, image.remote_url or "", path, max_bytes=limits.bytes)
     header = await asyncio.to_thread(check_header, path, limits)
+    if header.media_type not in _SUFFIXES:
+        raise BadPicture("Browsers do not show pictures of this kind.")
     memory_mb = instance.config.cloak.memory_mb
     request = RenderRequest(
         path,
@@ -131,13 +136,18 @@ def _keep(db: Connection, instance: Instance, image_id: int, made: list[Renditio
 
 
 async def _make_room(instance: Instance) -> None:
-    """Stay under the quota: what was unused the longest goes first."""
-    quota = instance.config.media.remote_cache_bytes
-    while await instance.storage.read(images.remote_cache) > quota:
+    """Stay under the quota, and off the last of the disk: what was unused the longest goes first."""
+    while await _is_too_much(instance):
         oldest = await instance.storage.read(images.oldest_cached, 20)
         if len(oldest) <= 1:
             return
         for image_id in oldest[:-1]:
             await discard(instance, await instance.storage.write(images.evict, image_id), [])
-            if await instance.storage.read(images.remote_cache) <= quota:
+            if not await _is_too_much(instance):
                 return
+
+
+async def _is_too_much(instance: Instance) -> bool:
+    if await asyncio.to_thread(instance.reserve.is_low):
+        return True
+    return await instance.storage.read(images.remote_cache) > instance.config.media.remote_cache_bytes

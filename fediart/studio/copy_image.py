@@ -42,7 +42,9 @@ OTHER_ENCODERS = (
 
 
 async def ask_copy(instance: Instance, account: Account, work_id: int, image_id: int, platform: str) -> None:
-    """Have a copy made, unless it is there already or on its way. Raises NotFound or BadInput."""
+    """Have a copy made, unless it is there already or on its way. Raises NotFound, BadInput or NoRoom."""
+
+    await asyncio.to_thread(instance.reserve.check)
 
     def act(db: Connection, now: int) -> list[str]:
         image = _own_image(db, account, work_id, image_id)

@@ -188,6 +188,7 @@ def facts_of(instance: Instance, image: Image, result: RenderResult) -> dict[str
         raise CloakFailed("The cloak left no report.", detail=f"image {image.id}")
     method = None
     if report is not None:
+        instance.metrics.cloak_seconds.observe(report.seconds, wanted_strength(instance, image))
         method = _method(report.backend, report.version, wanted_strength(instance, image), report.encoders)
     return {
         "width": result.width,

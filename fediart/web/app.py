@@ -18,6 +18,7 @@ from fediart.web.api.answers import CORS
 from fediart.web.api.repeats import Repeats
 from fediart.web.api.routes import api_routes
 from fediart.web.crawlers import Crawlers
+from fediart.web.figures import Measured
 from fediart.web.gate import GATE_PATH, Gate, gate_page
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import Limiter, PasswordLimits, Shield, SignUpLimits
@@ -65,5 +66,6 @@ def create_app(instance: Instance) -> ASGIApp:
     app.state.gate = Gate(instance)
     app.state.robots = robots.RobotsText()
     app.router.redirect_slashes = False
-    app.state.whole = whole = InboxFirst(Shield(_Preflight(Crawlers(app, instance, app.state.gate)), instance), instance)
+    shielded = Shield(_Preflight(Crawlers(app, instance, app.state.gate)), instance)
+    app.state.whole = whole = Measured(InboxFirst(shielded, instance), instance)
     return whole

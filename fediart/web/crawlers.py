@@ -123,6 +123,7 @@ class Crawlers:
             return
         if found is not None and found.is_refused:
             self._count(found, Outcome.REFUSED)
+            self._instance.metrics.refusals.count("ai_agent")
             await self._refusal(found)(scope, receive, send)
             return
         answer = None if path.startswith(_UNCOUNTED) else await self._stopped(scope, found, user_agent)
@@ -149,6 +150,7 @@ class Crawlers:
             wait = 0.0 if is_known else rules.strangers.take(network)
             if wait > 0:
                 self._count(found, Outcome.LIMITED)
+                self._instance.metrics.refusals.count("rate_limit")
                 return self._too_many(request, rules.rate, network, wait)
         if not is_gated or self._gate.lets_pass(request.cookies.get(pass_cookie(self._instance), ""), network or ""):
             return None

@@ -14,6 +14,7 @@ from fediart.web.render import asked_to_wait, render_error
 
 log = structlog.get_logger("fediart.web")
 
+_NAMES = {404: "no_such_address", 405: "no_such_method"}
 _WORDS = {404: "There is nothing here.", 405: "This cannot be done at this address."}
 
 
@@ -25,7 +26,11 @@ _HOW_TO_SIGN = {"www-authenticate": 'Signature realm="ActivityPub", headers="(re
 
 def _wants_json(request: Request) -> bool:
     path = request.url.path
-    return path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/")) or wants_activity(request)
+    return (
+        path.startswith(("/api/", "/.well-known/", "/nodeinfo", "/users/", "/uploads/"))
+        or path.endswith("/uploads")
+        or wants_activity(request)
+    )
 
 
 async def _tell(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
@@ -37,6 +42,7 @@ async def _tell(request: Request, status: int, message: str, headers: dict[str, 
 
 async def on_fediart_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, FediartError)
+    request.app.state.instance.metrics.refusals.count(problem.name)
     if problem.detail or problem.status >= 500:
         log.info("request.refused", status=problem.status, reason=problem.message, detail=problem.detail, path=request.url.path)
     headers = _HOW_TO_SIGN if isinstance(problem, SignatureNeeded) else asked_to_wait(problem)
@@ -49,6 +55,7 @@ async def on_fediart_error(request: Request, problem: Exception) -> Response:
 
 async def on_http_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
+    request.app.state.instance.metrics.refusals.count(_NAMES.get(problem.status_code, "bad_request"))
     return await _tell(
         request, problem.status_code, _WORDS.get(problem.status_code, str(problem.detail)), dict(problem.headers or {})
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -17,4 +19,5 @@ async def healthz(request: Request) -> Response:
     for name, table in (("jobs", jobs), ("deliveries", deliveries)):
         waiting, oldest = await instance.storage.read(leases.depth, table)
         found[name] = {"waiting": waiting, "oldest_due_seconds": max(0, now - oldest) // 1000 if oldest is not None else 0}
-    return JSONResponse({"status": "ok", **found}, headers={"cache-control": "no-store"})
+    is_low = await asyncio.to_thread(instance.reserve.is_low)
+    return JSONResponse({"status": "ok", **found, "disk": "low" if is_low else "ok"}, headers={"cache-control": "no-store"})

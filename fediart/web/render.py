@@ -23,6 +23,7 @@ from fediart.domain.policy_words import PolicyChange
 from fediart.domain.works import ShownActor
 from fediart.errors import FediartError, TooMany, Unavailable
 from fediart.instance import Instance
+from fediart.media.intake import formats_here
 from fediart.storage import actors, notifications, policies
 from fediart.web.emojis import escaped, named, with_emojis
 from fediart.web.reservation import head_of
@@ -89,6 +90,8 @@ def _environment() -> Environment:
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
     environment.globals["static_url"] = static_url
+    # Not more than is read: of what is not named here an iPhone makes a JPEG by itself.
+    environment.globals["picture_types"] = ",".join(formats_here().values())
     return environment
 
 
@@ -113,6 +116,7 @@ async def render(
     me = await instance.storage.read(actors.shown_actor, account.actor_id) if account is not None else None
     unseen = await instance.storage.read(notifications.unseen_count, account.actor_id) if account is not None else 0
     news = await policy_news(instance, account)
+    is_low = account is not None and account.role.may_administer and instance.reserve.is_low()
     fresh = ""
     form_cookie = cookie_name(instance) + "-form"
     if not session_token(request) and not request.cookies.get(form_cookie):
@@ -134,6 +138,7 @@ async def render(
             here=request.url.path if request.method == "GET" else "/home",
             form_token=form_token(request),
             path=request.url.path,
+            disk_is_low=is_low,
             said=head_of(request),
             **values,
         )

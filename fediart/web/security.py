@@ -94,6 +94,7 @@ class Shield:
 
         host = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"), "")
         if host not in self._hosts:
+            self._instance.metrics.refusals.count("unknown_host")
             await PlainTextResponse("This server does not answer under this name.", 421)(scope, receive, shielded)
             return
         await self._app(scope, _bounded(receive, _most_bytes(scope["path"], self._upload_bytes)), shielded)
@@ -105,6 +106,8 @@ def _most_bytes(path: str, upload_bytes: int) -> int:
         return FORM_BYTES + (MAX_PROOF + 1) * upload_bytes
     if path.startswith("/compose/"):
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
+    if path.startswith("/uploads/"):
+        return upload_bytes
     with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
     if path.startswith(with_pictures):
         return FORM_BYTES + 2 * upload_bytes

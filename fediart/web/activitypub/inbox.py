@@ -41,6 +41,7 @@ class InboxFirst:
         if scope["type"] != "http" or scope["method"] != "POST" or not _INBOX.fullmatch(scope["path"]):
             await self._app(scope, receive_, send)
             return
+        scope["fediart.route"] = "/users/{name}/inbox" if scope["path"].startswith("/users/") else scope["path"]
         request_id = secrets.token_hex(8)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
@@ -48,26 +49,27 @@ class InboxFirst:
             receipt = await self._receipt(scope, receive_)
         except Unavailable as problem:
             log.warning("inbox.unavailable", reason=problem.message, detail=problem.detail)
-            receipt = Receipt(503, problem.message, retry_after=RETRY_AFTER_S)
+            receipt = Receipt(503, "unavailable", problem.message, retry_after=RETRY_AFTER_S)
         except Exception:  # a door: a sender that hears 500 comes again
             log.exception("inbox.crashed", path=scope["path"])
-            receipt = Receipt(500, "Something went wrong here. Please try again later.")
+            receipt = Receipt(500, "crashed", "Something went wrong here. Please try again later.")
+        self._instance.metrics.inbox.count("taken" if receipt.status == 202 else "refused", receipt.reason)
         await _answer(send, receipt, request_id, encoded_headers(self._instance))
 
     async def _receipt(self, scope: Scope, receive_: Receive) -> Receipt:
         try:
             headers = joined_headers(scope["headers"])
         except BadInput as problem:
-            return Receipt(400, problem.message)
+            return Receipt(400, "repeated_header", problem.message)
         if headers.get("content-encoding", "identity") != "identity":
-            return Receipt(415, "Compressed bodies are not read.")
+            return Receipt(415, "compressed", "Compressed bodies are not read.")
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _body(receive_, headers)
         except TimeoutError:
-            return Receipt(408, "The body took too long.")
+            return Receipt(408, "too_slow", "The body took too long.")
         if body is None:
-            return Receipt(413, "An activity has at most 1 MB.")
+            return Receipt(413, "too_large", "An activity has at most 1 MB.")
         query = scope["query_string"].decode("latin-1")
         target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         return await receive(self._instance, method="POST", target=target, headers=headers, body=body)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from fediart import __version__
 from fediart.domain.sign_ups import SignUps
 from fediart.domain.works import MAX_IMAGES, MAX_TEXT
-from fediart.media.intake import FORMATS
+from fediart.media.intake import formats_here
 from fediart.storage import actors
 from fediart.studio.sign_up import sign_ups_of
 from fediart.web.api.answers import answer
@@ -23,7 +23,7 @@ def _limits(request: Request) -> dict[str, object]:
     return {
         "statuses": {"max_characters": MAX_TEXT, "max_media_attachments": MAX_IMAGES, "characters_reserved_per_url": 23},
         "media_attachments": {
-            "supported_mime_types": list(FORMATS.values()),
+            "supported_mime_types": list(formats_here().values()),
             "image_size_limit": media.upload_bytes,
             "image_matrix_limit": media.upload_pixels,
             "video_size_limit": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from starlette.datastructures import FormData, UploadFile
@@ -26,6 +27,7 @@ from fediart.studio.estimate_cloak import strength_of, time_left
 from fediart.studio.pause_cloak import pause_cloaks, resume_cloaks
 from fediart.studio.publish_work import Draft, publish_work, save_draft, start_draft
 from fediart.studio.release_work import ASKS_WEAK
+from fediart.studio.resume_upload import discard_upload, uploads_held
 from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.declared import can_ask, choices_of, declared_in, pictures_told
 from fediart.web.pages.forms import go, instance_of, member, member_or_sign_in, path_id, text, trusted_form
@@ -149,6 +151,7 @@ async def _page(request: Request, seen: ShownWork, problems: list[str], status: 
         told=told,
         can_ask=can_ask(told.values(), seen),
         appeal=appeal,
+        uploads=await uploads_held(instance_of(request), await member(request), seen.work.id),
         choices=choices_of(instance_of(request).policy),
         is_human_art=instance_of(request).policy.preset == Preset.HUMAN_ART,
         chosen={item.image.id: strength_of(instance_of(request), item.image) for item in seen.images},
@@ -185,6 +188,9 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
     for item in seen.images:
         await _keep_picture(request, account, item.image, form, problems)
     await _arrange(request, account, seen, text(form, "action"))
+    if text(form, "action").startswith("drop-"):
+        with contextlib.suppress(NotFound):  # it ended meanwhile
+            await discard_upload(instance, account, text(form, "action").removeprefix("drop-"))
     for upload in form.getlist("pictures"):
         if not isinstance(upload, UploadFile) or not upload.filename:
             continue

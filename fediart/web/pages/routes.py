@@ -19,6 +19,7 @@ from fediart.web.pages import (
     people,
     quotes,
     record,
+    resumable,
     safety,
     settings,
     sign_up,
@@ -31,6 +32,7 @@ from fediart.web.pages.admin import hosts as admin_hosts
 from fediart.web.pages.admin import people as admin_people
 from fediart.web.pages.admin import policy as admin_policy
 from fediart.web.pages.admin import review
+from fediart.web.pages.admin import server as admin_server
 from fediart.web.pages.admin import sign_ups as admin_sign_ups
 from fediart.web.pages.admin import signals as admin_signals
 from fediart.web.render import STATIC
@@ -79,6 +81,8 @@ def page_routes() -> list[Route]:
         Route("/share", composer.share),
         Route("/compose/{id}", composer.compose, methods=both),
         Route("/compose/{id}/progress", composer.progress),
+        Route("/compose/{id}/uploads", resumable.begin, methods=["POST"]),
+        Route("/uploads/{id}", resumable.one, methods=["HEAD", "PATCH", "DELETE"]),
         Route("/drafts", composer.drafts),
         Route("/pictures/{id}", record.record),
         *(Route(f"/pictures/{{id}}/{kind}", record.file) for kind in KINDS),
@@ -116,6 +120,9 @@ def page_routes() -> list[Route]:
         Route("/admin/people", admin_people.people, methods=both),
         Route("/admin/sign-ups", admin_sign_ups.sign_ups, methods=both),
         Route("/admin/hosts", admin_hosts.hosts, methods=both),
+        Route("/admin/server", admin_server.server),
+        Route("/admin/peers", admin_server.peers),
+        Route("/admin/accounts", admin_server.accounts),
         Route("/admin/hosts.csv", admin_hosts.export),
         Route("/admin/audit", admin_people.log),
         Route("/@{name}/feed.atom", people.feed),

@@ -59,36 +59,120 @@ function followPieces(composer) {
   });
 }
 
-// Chosen or dropped pictures go up at once, with the words typed so far. Whatever fails, the page stays as it is.
+// One picture, in parts. A line that breaks is taken up where it was; a file that was begun before, too.
+const PART = 4 << 20;
+const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+
+function sendPart(address, token, blob, offset, told) {
+  return new Promise((done, lost) => {
+    const request = new XMLHttpRequest();
+    request.open("PATCH", address);
+    request.setRequestHeader("content-type", "application/offset+octet-stream");
+    request.setRequestHeader("upload-offset", offset);
+    request.setRequestHeader("x-form-token", token);
+    request.upload.addEventListener("progress", (event) => told(offset + event.loaded));
+    request.addEventListener("load", () => done(request));
+    for (const name of ["error", "timeout", "abort"]) request.addEventListener(name, lost);
+    request.timeout = 600_000;
+    request.send(blob);
+  });
+}
+
+function wordsOf(text) {
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return "The upload did not succeed. Please try again.";
+  }
+}
+
+async function beginUpload(composer, file, token) {
+  const held = [...composer.querySelectorAll("[data-upload]")].find(
+    (line) => line.dataset.name === file.name.slice(-200) && Number(line.dataset.length) === file.size,
+  );
+  if (held) {
+    held.removeAttribute("data-upload");
+    return `/uploads/${held.querySelector("button").value.slice(5)}`;
+  }
+  const name = btoa(String.fromCharCode(...new TextEncoder().encode(file.name.slice(-200))));
+  const answer = await fetch(`/compose/${composer.dataset.compose}/uploads`, {
+    method: "POST",
+    headers: { "upload-length": file.size, "upload-metadata": `filename ${name}`, "x-form-token": token, accept: "application/json" },
+  });
+  if (!answer.ok) throw new Error(wordsOf(await answer.text()));
+  return answer.headers.get("location");
+}
+
+async function uploadFile(composer, file, told) {
+  const token = composer.querySelector("input[name=form_token]").value;
+  const address = await beginUpload(composer, file, token);
+  let offset = null;
+  for (let lost = 0; lost < 12; ) {
+    try {
+      if (offset === null) {
+        const held = await fetch(address, { method: "HEAD" });
+        if (!held.ok) throw new Error("This upload is not there any more. Choose the picture again.");
+        offset = Number(held.headers.get("upload-offset"));
+      }
+      const answer = await sendPart(address, token, file.slice(offset, offset + PART), offset, told);
+      if (answer.status === 409 || answer.status >= 500) {
+        if (answer.status === 507) throw new Error(wordsOf(answer.responseText));
+        offset = null;
+        await pause(Math.min(500 * 2 ** lost++, 15_000));
+        continue;
+      }
+      if (answer.status !== 204) throw new Error(wordsOf(answer.responseText));
+      offset = Number(answer.getResponseHeader("upload-offset"));
+      lost = 0;
+      if (answer.getResponseHeader("x-image")) return;
+    } catch (problem) {
+      if (problem instanceof Error && !(problem instanceof TypeError)) throw problem;
+      offset = null;
+      await pause(Math.min(500 * 2 ** lost++, 15_000));
+    }
+  }
+  throw new Error("The upload was interrupted. Your words are still here; choose the pictures again, and they go on where they were.");
+}
+
+// Chosen or dropped pictures go up at once; then the words typed so far are saved, and the page shows what arrived.
 function uploadAtOnce(composer) {
   const input = composer.querySelector("input[type=file]");
   if (!input) return;
   const bar = composer.querySelector("progress");
-  const send = () => {
-    if (!input.files.length) return;
+  const send = async () => {
+    const files = [...input.files];
+    if (!files.length) return;
+    const whole = files.reduce((sum, file) => sum + file.size, 0) || 1;
+    const problems = [];
+    let before = 0;
+    input.disabled = true;
+    bar.hidden = false;
+    for (const file of files) {
+      try {
+        await uploadFile(composer, file, (arrived) => (bar.value = (before + arrived) / whole));
+      } catch (problem) {
+        problems.push(`${file.name.slice(-80)}: ${problem instanceof TypeError ? "The line is down. Choose the picture again when it is back." : problem.message}`);
+      }
+      before += file.size;
+    }
+    bar.hidden = true;
+    input.value = "";
+    input.disabled = false;
     const form = new FormData(composer);
     form.set("action", "add");
-    const request = new XMLHttpRequest();
-    bar.hidden = false;
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && (bar.value = event.loaded / event.total));
-    request.addEventListener("load", () => {
-      bar.hidden = true;
-      const page = new DOMParser().parseFromString(request.responseText, "text/html");
-      const main = page.querySelector("main");
-      if (main?.querySelector("[data-compose]")) {
-        document.querySelector("main").replaceWith(main);
-        enhance();
-      } else {
-        showProblem(composer, main?.innerText.trim() || "The upload did not succeed. Please try again.");
-      }
-    });
-    request.addEventListener("error", () => {
-      bar.hidden = true;
-      showProblem(composer, "The upload was interrupted. Your words are still here; choose the pictures again.");
-    });
+    form.delete("pictures");
     // Not composer.action: a button of that name hides it.
-    request.open("POST", composer.getAttribute("action"));
-    request.send(form);
+    const text = await fetch(composer.getAttribute("action"), { method: "POST", body: form }).then((answer) => answer.text(), () => "");
+    const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+    let shown = composer;
+    if (main?.querySelector("[data-compose]")) {
+      document.querySelector("main").replaceWith(main);
+      shown = main.querySelector("[data-compose]");
+      enhance();
+    } else {
+      problems.push(main?.innerText.trim() || "The line is down. Your words are still here.");
+    }
+    if (problems.length) showProblem(shown, problems.join(" "));
   };
   input.addEventListener("change", send);
   const drop = composer.querySelector(".drop");
@@ -96,7 +180,7 @@ function uploadAtOnce(composer) {
     drop.addEventListener(name, (event) => {
       event.preventDefault();
       drop.classList.toggle("over", name === "dragover");
-      if (name === "drop" && event.dataTransfer.files.length) {
+      if (name === "drop" && event.dataTransfer.files.length && !input.disabled) {
         input.files = event.dataTransfer.files;
         send();
       }
