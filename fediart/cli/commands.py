@@ -91,6 +91,22 @@ def setup(
 
 
 @fediart.command()
+@_common
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@click.option("--disk-mb", type=int, default=500, show_default=True, help="So much free disk there must be, in megabytes.")
+@click.option("--wait", "wait_s", type=click.IntRange(1, 110), default=15, show_default=True, help="Seconds a front must wait.")
+@click.option(
+    "--ask", "others", multiple=True, metavar="HOST", help="A server whose clock is asked, too. Nobody is asked by default."
+)
+def doctor(data: Path, config: Path | None, as_json: bool, disk_mb: int, wait_s: int, others: tuple[str, ...]) -> None:
+    """Look at everything that a server needs, and say what mends what is wrong. Ends with 1 if something is."""
+    from fediart.cli.doctor import run_doctor
+
+    chosen = Chosen(data, config)
+    raise SystemExit(run_doctor(chosen, as_json=as_json, disk_mb=disk_mb, wait_s=wait_s, others=others))
+
+
+@fediart.command()
 @click.option("--exit", "leave", is_flag=True, help="Stop both instances at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once the work has arrived, then run until SIGTERM.")
 @click.option(
