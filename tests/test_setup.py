@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -326,3 +327,26 @@ def test_the_files_in_the_docs_are_those_that_setup_prints() -> None:
     unit = systemd_unit(config, program=f"{home}/.venv/bin/fediart", data=home / "data", folder=home, user="fediart")
     made = {"Caddyfile": caddyfile(config), "nginx.conf": nginx_site(config), "fediart.service": unit}
     assert {path.name: path.read_text() for path in (ROOT / "docs" / "deploy").iterdir()} == made
+
+
+def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+    """Its own judgement, where it is here and young enough to judge a file."""
+    config = load_config(None, {}, {"instance.url": f"https://{NEW}"})
+    text = systemd_unit(config, program=f"{sys.executable} -m fediart", data=tmp_path / "data", folder=tmp_path, user="nobody")
+    held = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    assert held["ExecStart"] == f"{sys.executable} -m fediart serve --data {tmp_path}/data"
+    assert held["ReadWritePaths"] == f"{tmp_path}/data", "the one place that it may write to"
+    assert held["ProtectHome"] == "yes"
+    assert int(held["MemoryMax"].removesuffix("M")) > config.cloak.memory_mb
+    at_home = systemd_unit(
+        config, program="fediart", data=Path("/home/mira/art/data"), folder=Path("/home/mira/art"), user="mira"
+    )
+    assert "ProtectHome=read-only\n" in at_home
+    analyze = shutil.which("systemd-analyze")
+    told = subprocess.run([analyze, "--version"], capture_output=True, text=True, check=True).stdout if analyze else "systemd 0"
+    if analyze and int(told.split()[1]) >= 250:
+        unit = tmp_path / "fediart.service"
+        unit.write_text(text)
+        for command in (["verify"], ["security", "--offline=true", "--threshold=20"]):
+            ran = subprocess.run([analyze, *command, str(unit)], capture_output=True, text=True, check=False)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
