@@ -225,7 +225,7 @@ def test_setup_names_a_trial_and_writes_what_stands_around_it(tmp_path: Path) ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         busy = str(taken.getsockname()[1])
-        made, running, *refused, named, again, printed, link = run_commands(
+        made, running, *refused, named, again, printed, fresh = run_commands(
             [
                 ("account", "create", "mira", "--password", PASSWORD, "--data", str(data)),
                 ("setup", "--domain", NEW, "--data", str(data), "--port", busy),
@@ -246,7 +246,7 @@ def test_setup_names_a_trial_and_writes_what_stands_around_it(tmp_path: Path) ->
         assert reason in one.told
     assert named.status == 0, named.told
     assert f"was http://{OLD} and is https://{NEW} now" in named.told
-    assert "/setup?token=" not in named.told, "there is an account"
+    assert "first account" not in named.told, "there is one"
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"fediart.service", f"{NEW}.conf"}
     assert f"ReadWritePaths={data}\n" in (tmp_path / "out" / "fediart.service").read_text()
@@ -261,8 +261,9 @@ def test_setup_names_a_trial_and_writes_what_stands_around_it(tmp_path: Path) ->
     }
     assert "# Name of the server, shown on its pages" in (data / "config.toml").read_text(), "comments stay"
     assert f"reverse_proxy 127.0.0.1:{port}" in printed.told
-    # A folder that is new: named before anything is in it, and the link of the first account is told.
-    assert f"https://{NEW}/setup?token=" in link.told
+    # A folder that is new: named before anything is in it.
+    assert f"This server is https://{NEW}." in fresh.told
+    assert "Make the first account" in fresh.told
 
 
 def test_setup_asks_whoever_sits_before_it(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from fediart.errors import BadInput, ConfigError
 from fediart.instance import open_instance
 from fediart.observe import set_up_logs
 from fediart.office.set_domain import Renamed, address_held, set_domain
-from fediart.studio.open_account import setup_token
+from fediart.storage import accounts
 
 URL, PROXIES = "instance.url", "server.trusted_proxies"
 
@@ -191,12 +191,13 @@ def _tell_next(chosen: Chosen, config: Config, front: Front) -> None:
     if front != Front.NONE:
         steps.append("Put the files where they belong.")
     steps += ["systemctl daemon-reload && systemctl enable --now fediart", f"fediart doctor --data {chosen.data}"]
-    if (link := asyncio.run(_link(chosen, config))) is not None:
-        steps.append(f"Make the first account (this link works once): {link}")
+    if not asyncio.run(_has_accounts(chosen, config)):
+        steps.append(
+            "Make the first account: the link for it stands in the server's log (journalctl -u fediart), new at each start."
+        )
     click.echo("Next:\n" + "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1)))
 
 
-async def _link(chosen: Chosen, config: Config) -> str | None:
+async def _has_accounts(chosen: Chosen, config: Config) -> bool:
     async with open_instance(config, chosen.data) as instance:
-        token = await setup_token(instance)
-    return f"{config.base_url}/setup?token={token}" if token is not None else None
+        return await instance.storage.read(accounts.any_account)
