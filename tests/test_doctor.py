@@ -287,7 +287,7 @@ async def test_a_database_that_is_broken_or_of_another_version_is_found(data: Pa
     assert (await found()).state == State.UNSEEN
     away = await found(**{"storage.database": f"postgresql://nobody@127.0.0.1:{free_port()}/none"})
     assert away.state == State.BAD
-    assert "PostgreSQL running" in away.mend
+    assert "database server running" in away.mend
 
 
 @pytest.mark.anyio

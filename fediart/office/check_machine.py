@@ -139,7 +139,7 @@ async def check_database(machine: Machine) -> tuple[Finding, Health | None]:
         if file_of(url) is not None:
             mend = "Stop the server, keep a copy of the file, and put your last backup in its place."
         else:
-            mend = "Is PostgreSQL running, and is storage.database in the settings right?"
+            mend = "Is the database server running, and is storage.database in the settings right?"
         return bad(name, f"It is not well: {health.trouble}", mend), health
     if health.version > HEAD:
         mend = "Start the newer fediart again: an older one would not know what is in it."
