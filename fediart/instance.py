@@ -279,7 +279,8 @@ def _check_address(known: str | None, identifiers: Identifiers) -> None:
     if known is not None and known != identifiers.base_url:
         raise ConfigError(
             f"This data folder belongs to {known}, but the settings now say {identifiers.base_url}. Followers know its "
-            "works by the old address. Set instance.url (or --port) back, or use another --data folder."
+            "works by the old address. Set instance.url (or --port) back, or use another --data folder. "
+            "A trial that no other server knows gets its name by: fediart setup --domain NAME"
         )
 
 

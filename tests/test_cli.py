@@ -42,8 +42,8 @@ def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...],
 
 def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
-        "serve", "setup", "demo", "account create", "account list", "account reset-password", "account token", "post",
         "account reset-link", "account sign-out", "account quota", "invite make", "invite list", "invite revoke",
+        "serve", "setup", "doctor", "demo", "account create", "account list", "account reset-password", "account token", "post",
         "account alias", "account move", "account return", "account delete",
         "account role", "account suspend", "account limit", "account unsuspend",
         "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",

@@ -51,8 +51,8 @@ _MAY_SIGN = x509.KeyUsage(
 """Python 3.13 refuses an authority that does not say so."""
 
 
-def make_authority(folder: Path, *more: str) -> Authority:
-    """`more`: further names of servers."""
+def make_authority(folder: Path, *more: str, lasts: datetime.timedelta = datetime.timedelta(days=2)) -> Authority:
+    """`more`: further names of servers. `lasts`: from now; what is below 0 has expired."""
     folder.mkdir(parents=True, exist_ok=True)
     ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thrown away after the tests")])
@@ -61,7 +61,7 @@ def make_authority(folder: Path, *more: str) -> Authority:
     def begun(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        return builder.not_valid_after(now + datetime.timedelta(days=2))
+        return builder.not_valid_after(now + lasts)
 
     whose = x509.SubjectKeyIdentifier.from_public_key(ours.public_key())
     root = begun(issuer, ours.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

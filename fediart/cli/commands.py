@@ -69,11 +69,41 @@ def serve(data: Path, config: Path | None, host: str | None, port: int | None) -
 @_common
 @click.option("--host", default=None, help="Address the server listens on.")
 @click.option("--port", type=int, default=None, help="Port the server listens on: part of the link while no address is set.")
-def setup(data: Path, config: Path | None, host: str | None, port: int | None) -> None:
-    """Print a new one-time setup link for the first account."""
-    from fediart.cli.account import print_setup_link
+@click.option("--domain", default=None, metavar="NAME", help="Give a trial server its name, like art.example: once, for good.")
+@click.option(
+    "--front", type=click.Choice(["caddy", "nginx", "none"]), default=None, help="Print the settings of what stands before it."
+)
+@click.option("--write", type=click.Path(path_type=Path, file_okay=False), default=None, help="Put those files into this folder.")
+def setup(
+    data: Path,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    domain: str | None,
+    front: str | None,
+    write: Path | None,
+) -> None:
+    """Give the server its name, and print what must stand around it. From a script, without options: the first account's link."""
+    from fediart.cli.fronts import Front
+    from fediart.cli.setup import Said, set_up
 
-    asyncio.run(print_setup_link(Chosen(data, config, host, port)))
+    set_up(Chosen(data, config, host, port), Said(domain, Front(front) if front else None, write))
+
+
+@fediart.command()
+@_common
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@click.option("--disk-mb", type=int, default=500, show_default=True, help="So much free disk there must be, in megabytes.")
+@click.option("--wait", "wait_s", type=click.IntRange(1, 110), default=15, show_default=True, help="Seconds a front must wait.")
+@click.option(
+    "--ask", "others", multiple=True, metavar="HOST", help="A server whose clock is asked, too. Nobody is asked by default."
+)
+def doctor(data: Path, config: Path | None, as_json: bool, disk_mb: int, wait_s: int, others: tuple[str, ...]) -> None:
+    """Look at everything that a server needs, and say what mends what is wrong. Ends with 1 if something is."""
+    from fediart.cli.doctor import run_doctor
+
+    chosen = Chosen(data, config)
+    raise SystemExit(run_doctor(chosen, as_json=as_json, disk_mb=disk_mb, wait_s=wait_s, others=others))
 
 
 @fediart.command()

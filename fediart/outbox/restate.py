@@ -39,6 +39,7 @@ class Run:
     """`done` of `of` works. `before`: works older than this one are still to be done; None: it has only begun.
 
     `since`: only works that were edited since then, ms since 1970.
+    `unheard`: nobody elsewhere has any of these files, so that a work does not count as edited by it.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Run:
     of: int
     before: int | None = None
     since: int | None = None
+    unheard: bool = False
 
 
 def _key(actor_id: int) -> str:
@@ -63,9 +65,9 @@ def _put_run(db: Connection, actor_id: int, run: Run, now: int) -> None:
     jobs.add_job(db, RESTATE, {"actor_id": actor_id, "run": run.number}, now=now, lane=f"restate {actor_id}")
 
 
-def restate_all(db: Connection, actor_id: int, now: int) -> None:
+def restate_all(db: Connection, actor_id: int, now: int, *, unheard: bool = False) -> None:
     """Begin a run over all works of an artist. The crew RESTATE must be woken."""
-    _put_run(db, actor_id, Run(new_id(now), 0, reserved.count_to_restate(db, actor_id)), now)
+    _put_run(db, actor_id, Run(new_id(now), 0, reserved.count_to_restate(db, actor_id), unheard=unheard), now)
 
 
 def restate_since(db: Connection, actor_id: int, since: int, now: int) -> None:
@@ -140,7 +142,7 @@ async def restate_step(instance: Instance, actor_id: int, number: int) -> None:
         await _restate_portraits(instance, actor_id)
     work_id = await instance.storage.read(reserved.next_to_restate, actor_id, run.before, run.since)
     if work_id is not None:
-        await restate_one(instance, work_id)
+        await restate_one(instance, work_id, unheard=run.unheard)
 
     def go_on(db: Connection, now: int) -> None:
         held = run_of(db, actor_id)
@@ -172,13 +174,13 @@ async def give_up_step(instance: Instance, actor_id: int, number: int) -> None:
     instance.wake(RESTATE)
 
 
-async def restate_one(instance: Instance, work_id: int, *, quiet: bool = False) -> None:
+async def restate_one(instance: Instance, work_id: int, *, quiet: bool = False, unheard: bool = False) -> None:
     work = await instance.storage.read(works.work_by_id, work_id)
     if work is None or work.state != WorkState.PUBLISHED:
         return
     pictures = (await instance.storage.read(images.images_of_works, [work_id])).get(work_id, [])
     made = await restated(instance, pictures)
-    names = await instance.storage.write(_show, instance, work_id, made, quiet, instance.clock())
+    names = await instance.storage.write(_show, instance, work_id, made, quiet, unheard, instance.clock())
     await asyncio.to_thread(instance.files.discard_all, names)
     instance.wake(DELIVERY)
 
@@ -214,11 +216,11 @@ def put_restated(db: Connection, made: Made, now: int) -> tuple[list[str], bool]
     return unused, changed
 
 
-def _show(db: Connection, instance: Instance, work_id: int, made: Made, quiet: bool, now: int) -> list[str]:
+def _show(db: Connection, instance: Instance, work_id: int, made: Made, quiet: bool, unheard: bool, now: int) -> list[str]:
     """All files of a work at once, and one Update."""
     unused, changed = put_restated(db, made, now)
     work = works.work_by_id(db, work_id)
-    if work is not None and work.state == WorkState.PUBLISHED and (changed or not quiet):
+    if work is not None and work.state == WorkState.PUBLISHED and (changed or not quiet) and not unheard:
         # Mastodon fetches changed pictures only of a post that says it was edited since.
         works.change_work(db, work_id, edited_at=max(now, (work.edited_at or 0) + 1))
         announce_edit(db, instance.identifiers, work_id, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -127,11 +127,14 @@ class RemoteClient:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         max_bytes: int = MAX_JSON,
         total_seconds: float = TOTAL_SECONDS,
     ) -> Answer:
-        """One request, one answer of at most `max_bytes`, all within `total_seconds`. Raises RemoteError."""
+        """One request, one answer of at most `max_bytes`, all within `total_seconds`. Raises RemoteError.
+
+        `content` in parts wants a header that says how long it is.
+        """
         parts: list[bytes] = []
         async with self._answering(method, url, headers or {}, content, total_seconds) as response:
             size = 0
@@ -160,7 +163,12 @@ class RemoteClient:
 
     @asynccontextmanager
     async def _answering(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterable[bytes] | None,
+        total_seconds: float,
     ) -> AsyncIterator[httpx.Response]:
         try:
             with spending("remote"):
@@ -173,7 +181,12 @@ class RemoteClient:
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, total_seconds: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterable[bytes] | None,
+        total_seconds: float,
     ) -> AsyncIterator[httpx.Response]:
         check_url(url, allow_http=self.allow_http)
         if self.host_rules.blocks(host_of(url)):

@@ -535,6 +535,14 @@ async def is_sound(url: URL) -> bool:
     return file_of(url) is None or await look(url, ask)
 
 
+def self_check(db: Connection) -> list[str]:
+    """What a file says of itself where it is not whole, in its own words, the first few; a server's answers for itself."""
+    if db.dialect.name != "sqlite":
+        return []
+    said = [str(row[0]) for row in db.exec_driver_sql("PRAGMA quick_check(3)")]
+    return [] if said == ["ok"] else said
+
+
 def _in_transaction(engine: Engine, act: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return act(connection)

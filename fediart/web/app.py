@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fediart.errors import FediartError
 from fediart.instance import Instance
+from fediart.office.probe import PATH
 from fediart.web import errors, health, media, robots
 from fediart.web.activitypub.asker import KEYS_IN_S, KEYS_OF_A_HOST
 from fediart.web.activitypub.inbox import InboxFirst
@@ -45,6 +46,7 @@ def create_app(instance: Instance) -> ASGIApp:
             Route("/media/{name:path}", media.media),
             Route("/originals/{image_id}", media.original),
             Route("/healthz", health.healthz),
+            Route(PATH, health.front, methods=["GET", "POST"]),
             Route("/robots.txt", robots.robots),
             Route(GATE_PATH, gate_page, methods=["GET", "POST"]),
             *statement_routes(),

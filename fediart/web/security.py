@@ -22,6 +22,7 @@ from fediart.domain.reviews import MAX_PROOF
 from fediart.domain.works import MAX_IMAGES
 from fediart.errors import NotAllowed, TooLarge, TooMany, Unavailable
 from fediart.instance import Instance, token_hash
+from fediart.office.probe import PATH
 from fediart.storage import accounts
 from fediart.web.reservation import put_headers
 
@@ -108,7 +109,7 @@ def _most_bytes(path: str, upload_bytes: int) -> int:
         return FORM_BYTES + (MAX_IMAGES + 1) * upload_bytes
     if path.startswith("/uploads/"):
         return upload_bytes
-    with_pictures = ("/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
+    with_pictures = (PATH, "/settings/profile", "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials")
     if path.startswith(with_pictures):
         return FORM_BYTES + 2 * upload_bytes
     return FORM_BYTES
@@ -283,6 +284,11 @@ def client_address(request: HTTPConnection, instance: Instance) -> str:
     while forwarded and _is_in(peer, trusted):
         peer = forwarded.pop()
     return peer
+
+
+def is_trusted_proxy(address: str, instance: Instance) -> bool:
+    """Is what this address says of whom it asks for believed?"""
+    return _is_in(address, [ipaddress.ip_network(text) for text in instance.config.server.trusted_proxies])
 
 
 def network_seen(request: HTTPConnection, instance: Instance) -> str | None:
