@@ -79,6 +79,7 @@ async def _profile_page(
         request,
         "settings_profile.html",
         status,
+        with_mail=instance_of(request).config.mail.is_on,
         person=shown,
         name=name,
         bio=bio,
