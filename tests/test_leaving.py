@@ -164,6 +164,8 @@ async def test_all_that_is_theirs_goes_with_an_actor_of_another_server(scene: Sc
     assert await world.instance.storage.read(_left_of, int(account_id)) == {}
     assert [path for path in media.rglob("*") if path.is_file()] == []
     assert await scene.notices() == []
+    assert (await world.client.get(f"/api/v1/accounts/{account_id}")).status_code == 404
+    assert (await world.client.get("/api/v2/search", params={"q": ana.uri})).json()["accounts"] == []
     # A kill between two parts leaves some: the Delete, which is still there, is gone on with.
     bo_id = await follow(world, scene.bo)
     await scene.heard(scene.bo, scene.bo.create(scene.bo.note()))

@@ -41,7 +41,9 @@ log = structlog.get_logger("fediart.api")
 async def _account(request: Request, actor_id: int) -> dict[str, object]:
     instance, held = instance_of(request), await grant(request)
     shown = await instance.storage.read(actors.shown_actor, actor_id)
-    if shown is None or await instance.storage.read(hides_from, shown.actor, held.actor_id if held is not None else None):
+    if shown is None or shown.actor.gone:
+        raise NotFound("Record not found")
+    if await instance.storage.read(hides_from, shown.actor, held.actor_id if held is not None else None):
         raise NotFound("Record not found")
     return entities.account(instance.identifiers, shown)
 
