@@ -237,7 +237,7 @@ async def test_a_picture_that_cannot_be_opened_is_told_as_422_and_its_post_as_we
     async with a_world(tmp_path) as world:
         refused = await world.client.post("/api/v2/media", files={"file": ("a.jpg", b"not a picture")})
         assert refused.status_code == 422
-        assert "not a JPEG, PNG or WebP" in refused.json()["error"]
+        assert "not a JPEG, PNG, WebP, GIF or AVIF" in refused.json()["error"]
         assert (await world.client.post("/api/v2/media", data={"description": "x"})).status_code == 422
         # The header is good, the rest is cut off: that is seen when it is decoded.
         media = await world.upload(draw_sample(320, 240)[:4_000])

@@ -142,7 +142,7 @@ def test_each_picture_that_cannot_be_cloaked_is_told_of_in_a_sentence_that_says_
     assert "Save it anew" in damaged
     memory, _, _ = upload.held(a_png((6_000, 6_000), "teal"))
     assert "needs more memory than this server gives to one (256 MB). Make it smaller, or have cloak.memory_mb" in memory
-    assert upload.refused(b"words") == (422, "This is not a JPEG, PNG or WebP picture, or it is damaged.")
+    assert upload.refused(b"words") == (422, "This is not a JPEG, PNG, WebP, GIF or AVIF picture, or it is damaged.")
     assert upload.refused(b"") == (422, "This file is empty.")
     assert upload.refused(a_png((8_000, 7_000), "teal")) == (
         413,

@@ -213,7 +213,7 @@ def test_what_cannot_be_cloaked_fails_alone_and_a_weak_cloak_is_no_failure(desk:
     assert "at least 16 pixels" in problems["small.png"]
     assert "empty" in problems["empty.png"]
     assert "damaged" in problems["torn.jpg"]
-    assert "not a JPEG, PNG or WebP" in problems["words.png"]
+    assert "not a JPEG, PNG, WebP, GIF or AVIF" in problems["words.png"]
     assert set(desk.files()) == {"good.png", "flat.png"}
     assert all(line["output"] is None for line in ran.lines if line["state"] == "failed")
 
