@@ -796,6 +796,7 @@ CALLS = {
 }
 LISTENERS = {
     "cli/serve.py": "binds the socket on which this server is asked",
+    "cli/setup.py": "binds the port for a moment, to see that no server runs",
     "cli/demo.py": "looks for a free port to listen on",
 }
 

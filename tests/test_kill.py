@@ -79,7 +79,7 @@ def assert_sound(keeper: Keeper) -> None:
     # A server that was started a moment ago measures a sample, beside everything else.
     assert [path for path in (keeper.side.data / "unfinished").iterdir() if not path.name.startswith("sample-")] == []
     kinds = {path.name for path in keeper.side.data.iterdir()}
-    assert kinds <= {"config.toml", "secret.key", "server.log", "media", "originals", "unfinished"} | {
+    assert kinds <= {"config.toml", "secret.key", "server.log", "media", "originals", "parts", "unfinished"} | {
         f"fediart.sqlite{tail}" for tail in ("", "-wal", "-shm")
     }
 

@@ -13,9 +13,8 @@ import stat
 import tempfile
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-
-import httpx
 
 from fediart.config import Config
 from fediart.domain.checkups import Finding, bad, good, note, unseen
@@ -193,11 +192,11 @@ async def check_server(machine: Machine, client: RemoteClient) -> Finding:
         answer = await client.request("GET", f"{place}/healthz", headers={"host": config.host})
     except FediartError:
         return bad(name, f"Nobody answers at {place}.", start)
-    if answer.status == httpx.codes.MISDIRECTED_REQUEST:
+    if answer.status == HTTPStatus.MISDIRECTED_REQUEST:
         return bad(
             name, f"What answers at {place} goes by another name than {config.host}.", "Start it anew: its settings have changed."
         )
-    if answer.status != httpx.codes.OK or b'"status"' not in answer.body:
+    if answer.status != HTTPStatus.OK or b'"status"' not in answer.body:
         return bad(name, f"What answers at {place} says {answer.status}, and may be another program.", start)
     return good(name, f"It answers at {place}.")
 

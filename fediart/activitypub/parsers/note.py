@@ -18,7 +18,7 @@ from fediart.errors import ParseError
 
 KINDS = frozenset({"Note", "Article", "Page", "Image", "Video", "Audio", "Document", "Event", "Question"})
 """Kinds that are known. Another one is shown as a link, unless it is one of these:"""
-_NO_POSTS = ACTORS | {
+NO_POSTS = ACTORS | {
     "Tombstone",
     "Collection",
     "OrderedCollection",
@@ -40,7 +40,7 @@ def parse_note(document: dict[str, Any]) -> ParsedNote:
     uri, kind = fields.uri(document.get("id")), fields.kind(document.get("type"), KINDS)
     if uri is None or not kind:
         raise ParseError("A post needs an id and a type.")
-    if kind in _NO_POSTS:
+    if kind in NO_POSTS:
         raise ParseError("This is not a post.")
     author = _author(document.get("attributedTo"))
     if author is None or not same_host(uri, author):

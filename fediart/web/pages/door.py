@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.policy_words import IN_SHORT
-from fediart.errors import FediartError, NotFound
+from fediart.errors import FediartError, NotFound, Unavailable
 from fediart.storage import accounts, works
 from fediart.studio import sign_in as acts
 from fediart.studio.choose_rights import is_to_be_asked
@@ -68,11 +68,18 @@ async def let_in(request: Request, username: str, password: str, path: str) -> R
     return response
 
 
+async def _welcomes(request: Request) -> bool:
+    """May strangers ask for an account? Not while the database cannot say: what was typed comes back even then."""
+    try:
+        return (await sign_ups_of(instance_of(request))).asks_strangers_in
+    except Unavailable:
+        return False
+
+
 async def sign_in(request: Request) -> Response:
-    welcome = (await sign_ups_of(instance_of(request))).asks_strangers_in
     if request.method == "GET":
         on = own_path(request.query_params.get("back", ""))
-        return await render(request, "sign_in.html", username="", problem="", back=on, welcome=welcome)
+        return await render(request, "sign_in.html", username="", problem="", back=on, welcome=await _welcomes(request))
     async with trusted_form(request) as form:
         username, password = text(form, "username")[:200], text(form, "password")[:600]
         on = own_path(text(form, "back"))
@@ -80,7 +87,7 @@ async def sign_in(request: Request) -> Response:
         _limit(request, acts.meant_username(username))
         return await let_in(request, username, password, on or "/home")
     except FediartError as problem:
-        values = {"username": username, "problem": problem.message, "back": on, "welcome": welcome}
+        values = {"username": username, "problem": problem.message, "back": on, "welcome": await _welcomes(request)}
         return await render(request, "sign_in.html", problem.status, asked_to_wait(problem), **values)
 
 
