@@ -7,6 +7,7 @@ bounded number of label sets, so that nothing that a stranger chooses makes the 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-class _Labelled:
+class _Labelled(ABC):
     kind = ""
 
     def __init__(self, name: str, words: str, *labels: str) -> None:
@@ -48,8 +49,9 @@ class _Labelled:
         yield f"# TYPE {self.name} {self.kind}"
         yield from self._samples()
 
+    @abstractmethod
     def _samples(self) -> Iterator[str]:
-        raise NotImplementedError
+        """One line for each set of labels."""
 
     def _bounded(self, values: Values, held: Mapping[Values, object]) -> Values:
         return values if values in held or len(held) < MOST_SETS else (OTHER,) * len(self.labels)
