@@ -59,11 +59,18 @@ async def a_sink(
 ) -> AsyncIterator[Sink]:
     """`context`: it offers STARTTLS, or speaks TLS from the first byte where `implicit`."""
     sink = Sink(login=login)
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
         with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
-            await _Talk(sink, None if implicit else context, implicit).run(reader, writer)
-        writer.close()
+            try:
+                await _Talk(sink, None if implicit else context, implicit).run(reader, writer)
+            finally:
+                writer.close()
+                await writer.wait_closed()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context if implicit else None)
     sink.port = server.sockets[0].getsockname()[1]
@@ -72,6 +79,9 @@ async def a_sink(
     finally:
         server.close()
         await server.wait_closed()
+        for task in talks:  # whoever has not said QUIT yet
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
 
 
 @dataclass(slots=True)
