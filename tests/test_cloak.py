@@ -7,11 +7,12 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from fediart.errors import CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.backends import cloak_named
-from fediart.media.cloak.budget import bounds, busyness
+from fediart.media.cloak.budget import bounds, busyness, farthest
 from fediart.media.cloak.laying import apply, unit
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.strengths import STRENGTHS
@@ -292,6 +293,13 @@ def test_a_gradient_and_a_scanners_grain_count_as_flat() -> None:
     assert busyness(slope).max() < 0.02
     grain = (128 + random.normal(0, 1.2, (700, 1000))).astype(np.float32)
     assert busyness(grain).max() < 0.05
+
+
+@pytest.mark.parametrize("size", [(40, 64), (8, 30), (3, 5)])
+def test_least_and_most_of_squares_are_those_of_another_library(size: tuple[int, int]) -> None:
+    levels = np.random.default_rng(4).integers(0, 256, size, dtype=np.uint8)
+    for choose, step in ((np.minimum, ImageFilter.MinFilter(7)), (np.maximum, ImageFilter.MaxFilter(7))):
+        assert np.array_equal(farthest(levels, choose, 3), np.asarray(Image.fromarray(levels).filter(step)))
 
 
 def test_the_bounds_lie_between_the_cap_and_the_most() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -24,11 +26,21 @@ def busyness(luma: Plane, size: tuple[int, int] | None = None) -> Plane:
     small = Image.fromarray(luma).resize((max(8, round(width * scale)), max(8, round(height * scale))), Image.Resampling.BOX)
     values = np.asarray(small, dtype=np.float32)
     spread = np.sqrt(np.maximum(_box(values * values) - _box(values) ** 2, 0))
-    level = Image.fromarray(np.clip((spread - _CALM) / (_BUSY - _CALM) * 255, 0, 255).astype(np.uint8))
+    level = np.clip((spread - _CALM) / (_BUSY - _CALM) * 255, 0, 255).astype(np.uint8)
     # The spread reaches three pixels beyond what is busy. Six off takes outlines away, three back restores the rest.
-    for step in (ImageFilter.MinFilter(7), ImageFilter.MinFilter(7), ImageFilter.MaxFilter(7), ImageFilter.GaussianBlur(2)):
-        level = level.filter(step)
+    level = farthest(farthest(level, np.minimum, 6), np.maximum, 3)
+    level = Image.fromarray(level).filter(ImageFilter.GaussianBlur(2))
     return enlarged(np.asarray(level, dtype=np.float32) / np.float32(255), tall, wide)
+
+
+def farthest(levels: NDArray[np.uint8], choose: np.ufunc, radius: int) -> NDArray[np.uint8]:
+    """The least or the most of a square of 2·radius+1 pixels, edges repeated: along rows, then along columns."""
+    for axis in (0, 1):
+        padded = np.pad(levels, [(radius, radius) if axis == one else (0, 0) for one in (0, 1)], mode="edge")
+        length = levels.shape[axis]
+        shifted = [padded[at : at + length] if axis == 0 else padded[:, at : at + length] for at in range(2 * radius + 1)]
+        levels = functools.reduce(choose, shifted)
+    return levels
 
 
 def _box(values: Plane, radius: int = 3) -> Plane:

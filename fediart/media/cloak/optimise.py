@@ -149,10 +149,9 @@ class _View:
         self.clean = np.stack([self.of(channel) for channel in rgb])
 
     def of(self, plane: Plane) -> Plane:
-        if self._rows is not None:
-            plane = self._rows @ plane
-        if self._columns is not None:
-            plane = plane @ self._columns.T
+        if plane.shape != (self._tall, self._wide):
+            made = Image.fromarray(plane).resize((self._wide, self._tall), Image.Resampling.LANCZOS)
+            plane = np.asarray(made, np.float32)
         return np.pad(plane, ((0, self._pad[0]), (0, self._pad[1])), mode="edge")
 
     def back(self, gradient: Plane) -> Plane:
