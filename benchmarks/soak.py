@@ -79,6 +79,8 @@ class Samples:
     waiting: list[float] = field(default_factory=list)
     kinds: list[dict[str, int]] = field(default_factory=list)
     """Handles: socket, pipe, anon_inode …, and files by their name."""
+    silent: int = 0
+    """Looks at which the server did not tell its figures within a minute; these are left out of the lags."""
 
 
 def memory_of(pid: int) -> tuple[float, float, float]:
@@ -132,7 +134,15 @@ def look(server: Server, place: Place, samples: Samples, began: float) -> None:
     rss, pss, private = memory_of(pid)
     kinds = handles_of(pid)
     wal = place.database.with_name(place.database.name + "-wal")
-    jobs, deliveries, waiting = lag_of(metrics_of(server))
+    try:
+        jobs, deliveries, waiting = lag_of(metrics_of(server))
+    except TimeoutError:
+        server.hang_up()
+        samples.silent += 1
+    else:
+        samples.job_lag.append(jobs)
+        samples.delivery_lag.append(deliveries)
+        samples.waiting.append(waiting)
     samples.at.append(time.monotonic() - began)
     samples.rss.append(rss)
     samples.pss.append(pss)
@@ -141,9 +151,6 @@ def look(server: Server, place: Place, samples: Samples, began: float) -> None:
     samples.handles.append(sum(kinds.values()))
     samples.threads.append(threads_of(pid))
     samples.wal.append(wal.stat().st_size / 1e6 if wal.exists() else 0.0)
-    samples.job_lag.append(jobs)
-    samples.delivery_lag.append(deliveries)
-    samples.waiting.append(waiting)
     samples.kinds.append(kinds)
 
 
@@ -347,6 +354,7 @@ def figures_of(run: Soaked) -> list[Figure]:
         Figure("threads_growth", "  more than after the first tenth, always there", floor_growth(threads), most=0),
         Figure("wal_mb", "write-ahead log, at most", max(samples.wal), "MB", most=64),
         Figure("job_lag_p99_s", "oldest job due, 99 of 100 looks", share_below(samples.job_lag, 0.99), "s", most=60),
+        Figure("silent", "looks that were not answered within a minute", samples.silent, most=0),
         Figure("delivery_lag_p99_s", "posted until a host has it, 99 of 100", share_below(lags, 0.99), "s", most=60),
         Figure("unheard", "works that a host never heard of", unheard, most=0),
         Figure("errors", "errors and traces in the log", sum(run.errors.values()), most=0),
