@@ -46,6 +46,8 @@ ROWS = {
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",
     50: "A flood of sign-ins",
+    64: "More pictures of others than there is room for",
+    65: "An hour under load",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

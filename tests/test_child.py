@@ -353,3 +353,11 @@ def test_a_file_too_large_for_other_servers_is_saved_at_lower_quality(monkeypatc
     usual = child.encode(noise)
     monkeypatch.setattr(child, "MAX_BYTES", len(usual) * 3 // 4)
     assert len(child.encode(noise)) <= len(usual) * 3 // 4
+
+
+def test_a_server_loads_nothing_that_computes_pictures() -> None:
+    """Each of these takes memory for good, and all that needs them happens in a child."""
+    heavy = {"numpy", "onnxruntime", "torch", "pillow_heif", "c2pa"}
+    looked = f"import fediart.cli.serve, sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -24,9 +24,10 @@ from structlog.testing import capture_logs
 from fediart.config import Config
 from fediart.errors import BadEncoder, ConfigError, NotFound
 from fediart.media.cloak.catalogue import CATALOGUE, Encoder, check_names
+from fediart.media.cloak.encoder_files import MAX_BYTES
 from fediart.media.cloak.layers import Block, Convolution, Frames, layers_of
 from fediart.media.cloak.shelf import Shelf, own_folder
-from fediart.media.cloak.weights import MAX_BYTES, F, read_weights, weights_of
+from fediart.media.cloak.weights import F, read_weights, weights_of
 from tests.tiny_encoder import (
     KINDS,
     NEW_DICT,

@@ -18,11 +18,12 @@ from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.child import CPU_SECONDS, FULL_CPU_SECONDS
 from fediart.media.cloak.architectures import Shape, architecture_of
 from fediart.media.cloak.catalogue import CATALOGUE
+from fediart.media.cloak.encoder_files import MAX_BYTES
 from fediart.media.cloak.encoders import F, load_encoder
 from fediart.media.cloak.optimise import Plan, planned
 from fediart.media.cloak.shelf import Shelf
 from fediart.media.cloak.steered import PLANS
-from fediart.media.cloak.weights import MAX_BYTES, FullFile
+from fediart.media.cloak.weights import FullFile
 from fediart.media.pipeline import RenderRequest, order_of
 from tests.commands import run_commands
 from tests.full_encoder import FLUX_2, STABLE_DIFFUSION, WAN, empty_full_encoder, header

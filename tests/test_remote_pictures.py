@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from fediart.domain.origin import Level, Origin
+from fediart.media.files import Files
 from fediart.media.sample import draw_sample
+from fediart.storage import accounts
 from fediart.storage import images as rows
 from fediart.storage.tables import images
 from tests.far_server import follow, home, settled
@@ -49,7 +51,7 @@ async def _room_for(scene: Scene, pictures: float) -> None:
 
 async def _states(scene: Scene) -> dict[str, str]:
     """number of the picture → its state."""
-    query = select(images.c.remote_url, images.c.state)
+    query = select(images.c.remote_url, images.c.state).where(images.c.remote_url.is_not(None))
     found = await scene.world.instance.storage.read(lambda db: db.execute(query).all())
     return {row[0].rpartition("/")[2].removesuffix(".jpg"): row[1] for row in found}
 
@@ -136,3 +138,50 @@ async def test_what_is_looked_at_makes_room_last(scene: Scene, where: str) -> No
         assert (await client.get(path)).status_code == 200
     await _shows(scene, 3)
     assert await _states(scene) == {"1": "ready", "2": "evicted", "3": "ready"}
+
+
+@pytest.mark.row(64)
+async def test_however_many_pictures_are_offered_at_once_the_cache_never_has_more_than_its_quota_and_one_file(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at whenever a file has been put on the disk. What an artist here shows stays, and what went is fetched again."""
+    world, instance = scene.world, scene.world.instance
+    await instance.storage.write(accounts.put_cloak_defaults, world.artist.id, cloak=False, strength="none", ask_if_weak=False)
+    files = {"file": ("evening.jpg", draw_sample(160, 120, seed=50), "image/jpeg")}
+    uploaded = (await world.client.post("/api/v2/media", files=files)).json()["id"]
+    assert (await world.client.post("/api/v1/statuses", json={"status": "mine", "media_ids": [uploaded]})).status_code == 200
+    await settled(world)
+    root = instance.files.root
+    local = {path: path.read_bytes() for path in root.rglob("*.*")}
+    assert local
+    await _shows(scene, 0, draw_sample(160, 120, seed=0))
+    await _room_for(scene, 2.5)
+    quota = instance.config.media.remote_cache_bytes
+    most, largest = 0, 0
+    put = Files.put
+
+    def noted(store: Files, data: bytes, suffix: str, *, secret: bool) -> str:
+        nonlocal most, largest
+        name = put(store, data, suffix, secret=secret)
+        largest = max(largest, len(data))
+        most = max(most, sum(path.stat().st_size for path in root.rglob("*.*") if path not in local and path.exists()))
+        return name
+
+    monkeypatch.setattr(Files, "put", noted)
+    numbers = range(1, 11)
+    for number in numbers:
+        scene.far.serve(f"/{number}.jpg", draw_sample(160, 120, seed=number), content_type="image/jpeg")
+    pictures = [{"type": "Image", "mediaType": "image/jpeg", "url": f"{scene.far.url}/{number}.jpg"} for number in numbers]
+    for offered in (pictures[:5], pictures[5:]):
+        await scene.heard(scene.ana, scene.ana.create(scene.ana.note(attachment=offered)))
+    states = await _states(scene)
+    assert {number for number, state in states.items() if state in ("ready", "evicted")} >= {str(number) for number in numbers}
+    assert 0 < most <= quota + largest
+    assert await instance.storage.read(rows.remote_cache) <= quota
+    assert {path: path.read_bytes() for path in local} == local
+    gone = next(number for number in numbers if states[str(number)] == "evicted")
+    entry = next(entry for entry in await home(world) if any(f"/{gone}.jpg" in str(one) for one in entry["media_attachments"]))
+    await world.client.get(f"/api/v1/statuses/{entry['id']}")
+    await settled(world)
+    assert [asked.target for asked in scene.far.asked].count(f"/{gone}.jpg") == 2, "fetched again"
+    assert most <= quota + largest

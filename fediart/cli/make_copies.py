@@ -26,7 +26,7 @@ from fediart.cli.copy_plan import Planned, plan_copies
 from fediart.cli.copy_record import CopyRecord, Made, only_one, recording, sha256_of, sweep
 from fediart.config import Config, load_config
 from fediart.errors import ConfigError, Conflict, FediartError, NotFound, Unavailable
-from fediart.media.cloak.backends import chosen
+from fediart.media.cloak.built_in import chosen
 from fediart.media.cloak.shelf import HeldEncoder, own_folder
 from fediart.media.cloak.texture import TextureCloak
 from fediart.media.disk import key_at, write_whole

@@ -414,6 +414,14 @@ def version_of(order: Order) -> dict[str, Any]:
     return {"version": cloak_named(order["version_of"]).version}
 
 
+def draw(order: Order) -> dict[str, Any]:
+    """A picture to try things with, in a file."""
+    from fediart.media.sample import draw_sample
+
+    Path(order["draw"]).write_bytes(draw_sample(order["width"], order["height"]))
+    return {}
+
+
 def detect(order: Order) -> dict[str, Any]:
     """What installed detectors say of a picture: loading one is running it."""
     from fediart.media.detectors import look_all
@@ -435,6 +443,8 @@ def _wanted(order: Order) -> tuple[Act, str, str]:
         return version_of, "CloakFailed", "The cloak that this server's settings name cannot be loaded."
     if "detect" in order:
         return detect, "CloakFailed", "A detector cannot be loaded."
+    if "draw" in order:
+        return draw, "CloakFailed", "No picture could be drawn to try the cloak with."
     return compare if "public" in order else render, "BadPicture", DAMAGED
 
 

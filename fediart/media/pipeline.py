@@ -20,7 +20,7 @@ from fediart.domain.origin import Origin
 from fediart.domain.rights import Rights
 from fediart.errors import BadPicture, CloakFailed, EncoderFailed, Interrupted, Unavailable
 from fediart.media.child import CPU_SECONDS, FULL_CPU_SECONDS
-from fediart.media.cloak.backends import BUILT_IN
+from fediart.media.cloak.built_in import VERSIONS
 from fediart.media.cloak.catalogue import CATALOGUE, is_full
 from fediart.media.cloak.report import CloakReport
 from fediart.media.targets import Target
@@ -158,10 +158,15 @@ async def detect(original: Path, memory_mb: int) -> list[dict[str, str]]:
     return said
 
 
+async def draw(path: Path, width: int, height: int) -> None:
+    """Draw the sample (`media/sample`) into a file. Raises CloakFailed or Unavailable."""
+    _raise_error(await _ask_child({"draw": str(path.absolute()), "width": width, "height": height}, 1, lambda _share: None))
+
+
 async def backend_version(name: str) -> int:
     """Other people's cloaks are never loaded into this process: one of its own is asked. Raises CloakFailed."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]().version
+    if name in VERSIONS:
+        return VERSIONS[name]
     answer = await _ask_child({"version_of": name}, 1, lambda _share: None)
     _raise_error(answer)
     return int(answer["result"]["version"])

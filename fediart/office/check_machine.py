@@ -5,7 +5,6 @@ Nothing is changed, and nothing need be running: whoever has something open goes
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import shutil
@@ -20,8 +19,7 @@ from fediart.config import Config
 from fediart.domain.checkups import Finding, bad, good, note, unseen
 from fediart.errors import FediartError
 from fediart.media.cloak.shelf import Shelf
-from fediart.media.pipeline import RenderRequest, render
-from fediart.media.sample import draw_sample
+from fediart.media.pipeline import RenderRequest, draw, render
 from fediart.remote.client import RemoteClient
 from fediart.storage.engine import database_url, file_of
 from fediart.storage.health import Health, health_of
@@ -156,7 +154,7 @@ async def check_cloak(machine: Machine) -> Finding:
     how = f"steered by {len(encoders)} encoders" if encoders else "as a texture, without encoders"
     with tempfile.TemporaryDirectory(prefix="fediart-doctor-") as folder:
         original = Path(folder) / "sample"
-        original.write_bytes(await asyncio.to_thread(draw_sample, *SAMPLE))
+        await draw(original, *SAMPLE)
         request = RenderRequest(
             original_path=original,
             purpose="work",

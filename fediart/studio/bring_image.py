@@ -97,12 +97,14 @@ async def _fetch(instance: Instance, image: Image, folder: Path) -> tuple[list[R
         trust=instance.data / "trust",
     )
     result = await render(request, lambda _share: None)
+    # An emoji is small as it is.
+    smaller = result.renditions if image.purpose == Purpose.REMOTE else ()
     data = await asyncio.to_thread(path.read_bytes)
+    await _make_room(instance, len(data) + sum(item.bytes for item in smaller))
     name = await asyncio.to_thread(instance.files.put, data, _SUFFIXES[header.media_type], secret=image.secret_names)
     sha256 = await asyncio.to_thread(_sha256, data)
     made = [Rendition(image.id, "public", name, header.media_type, header.width, header.height, len(data), sha256)]
-    # An emoji is small as it is.
-    for item in result.renditions if image.purpose == Purpose.REMOTE else ():
+    for item in smaller:
         small = await asyncio.to_thread(item.path.read_bytes)
         name = await asyncio.to_thread(instance.files.put, small, "jpg", secret=image.secret_names)
         made.append(Rendition(image.id, item.kind, name, item.media_type, item.width, item.height, item.bytes, item.sha256))
@@ -135,19 +137,23 @@ def _keep(db: Connection, instance: Instance, image_id: int, made: list[Renditio
     return unused
 
 
-async def _make_room(instance: Instance) -> None:
-    """Stay under the quota, and off the last of the disk: what was unused the longest goes first."""
-    while await _is_too_much(instance):
+async def _make_room(instance: Instance, coming: int = 0) -> None:
+    """Stay under the quota, and off the last of the disk: what was unused the longest goes first.
+
+    `coming`: bytes that are kept next, for which all the others may go; else the newest picture stays.
+    """
+    while await _is_too_much(instance, coming):
         oldest = await instance.storage.read(images.oldest_cached, 20)
-        if len(oldest) <= 1:
+        going = oldest if coming else oldest[:-1]
+        if not going:
             return
-        for image_id in oldest[:-1]:
+        for image_id in going:
             await discard(instance, await instance.storage.write(images.evict, image_id), [])
-            if not await _is_too_much(instance):
+            if not await _is_too_much(instance, coming):
                 return
 
 
-async def _is_too_much(instance: Instance) -> bool:
+async def _is_too_much(instance: Instance, coming: int) -> bool:
     if await asyncio.to_thread(instance.reserve.is_low):
         return True
-    return await instance.storage.read(images.remote_cache) > instance.config.media.remote_cache_bytes
+    return await instance.storage.read(images.remote_cache) + coming > instance.config.media.remote_cache_bytes

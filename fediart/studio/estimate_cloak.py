@@ -18,8 +18,7 @@ from fediart.domain.images import Image, ImageState
 from fediart.errors import EncoderFailed, FediartError
 from fediart.instance import Instance
 from fediart.media.child import BOXES, public_size
-from fediart.media.pipeline import RenderRequest, render
-from fediart.media.sample import draw_sample
+from fediart.media.pipeline import RenderRequest, draw, render
 from fediart.storage import images, jobs, settings
 from fediart.studio.render_image import goes_without
 
@@ -130,7 +129,7 @@ async def calibrate_when_settled(instance: Instance) -> None:
 async def _measured(instance: Instance, strength: CloakStrength, width: int, height: int) -> float:
     with tempfile.TemporaryDirectory(dir=instance.unfinished, prefix="sample-") as folder:
         original = Path(folder) / "sample"
-        original.write_bytes(await asyncio.to_thread(draw_sample, width, height))
+        await draw(original, width, height)
         request = RenderRequest(
             original_path=original,
             purpose="work",

@@ -21,8 +21,7 @@ from fediart.domain.images import Image, Rendition
 from fediart.domain.rights import Assertions, Rights
 from fediart.errors import CloakFailed, EncoderFailed, Interrupted, Unavailable
 from fediart.instance import ENCODERS, Instance
-from fediart.media.cloak.backends import chosen
-from fediart.media.cloak.steered import SteeredCloak
+from fediart.media.cloak.built_in import STEERED, chosen
 from fediart.media.pipeline import RenderRequest, RenderResult, backend_version, render
 from fediart.outbox.restate import signed
 from fediart.outbox.rights import said_of_image
@@ -45,7 +44,7 @@ async def present_methods(instance: Instance) -> dict[str, str]:
     backend = chosen(instance.config.cloak.backend, encoders)
     version = await backend_version(backend)
     usual = instance.config.cloak.strength
-    names = [name for name, _ in encoders] if backend == SteeredCloak.name else []
+    names = [name for name, _ in encoders] if backend == STEERED else []
     return {
         strength: str(_method(backend, version, strength or usual, names))
         for strength in ("", *(strength.value for strength in CloakStrength))
@@ -54,7 +53,7 @@ async def present_methods(instance: Instance) -> dict[str, str]:
 
 def _method(backend: str, version: int, strength: str, encoders: Sequence[str]) -> CloakMethod:
     """Which encoders count is known of our own cloak only: what others do with those that are here is their own affair."""
-    return CloakMethod(backend, version, strength, tuple(sorted(encoders)) if backend == SteeredCloak.name else ())
+    return CloakMethod(backend, version, strength, tuple(sorted(encoders)) if backend == STEERED else ())
 
 
 async def rights_for(instance: Instance, image: Image) -> Rights | None:
@@ -158,7 +157,7 @@ async def goes_without(instance: Instance, problem: EncoderFailed) -> bool:
     left = await asyncio.to_thread(instance.encoders_here)
     log.error("cloak.encoder_failed", encoder=problem.encoder, reason=problem.message, detail=problem.detail, left=len(left))
     instance.wake(ENCODERS)
-    return was_used and (bool(left) or chosen(instance.config.cloak.backend, left) != SteeredCloak.name)
+    return was_used and (bool(left) or chosen(instance.config.cloak.backend, left) != STEERED)
 
 
 async def put_files(instance: Instance, image: Image, result: RenderResult) -> list[Rendition]:

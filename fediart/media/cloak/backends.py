@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from fediart.errors import CloakFailed
 from fediart.media.cloak.backend import CloakBackend
+from fediart.media.cloak.built_in import STEERED, TEXTURE, chosen
 from fediart.media.cloak.steered import SteeredCloak
 from fediart.media.cloak.texture import TextureCloak
 
 GROUP = "fediart.cloaks"
-AUTO = "auto"
-BUILT_IN: dict[str, Callable[[], CloakBackend]] = {TextureCloak.name: TextureCloak, SteeredCloak.name: SteeredCloak}
+BUILT_IN: dict[str, Callable[[], CloakBackend]] = {TEXTURE: TextureCloak, STEERED: SteeredCloak}
 
 
 def cloak_named(name: str) -> CloakBackend:
@@ -25,13 +24,6 @@ def cloak_named(name: str) -> CloakBackend:
         backend: CloakBackend = found.load()()
         return backend
     raise CloakFailed(f"This server's settings name a cloak that is not installed: {name}.")
-
-
-def chosen(name: str, encoders: Sequence[tuple[str, Path]]) -> str:
-    """Which backend a name of the settings means: `auto` the one that encoders steer where some can run, else the texture."""
-    if name != AUTO:
-        return name
-    return SteeredCloak.name if encoders and find_spec("onnxruntime") is not None else TextureCloak.name
 
 
 def cloak_for(name: str, encoders: Sequence[tuple[str, Path]]) -> CloakBackend:

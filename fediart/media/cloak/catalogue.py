@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fediart.errors import ConfigError
-from fediart.media.cloak.weights import MAX_BYTES, is_full_file
+from fediart.media.cloak.encoder_files import MAX_BYTES, is_full_file
 
 _TAESD = "https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978"
 _TAEHV = "https://github.com/madebyollin/taehv/raw/1f14a568f24bf8811e0a0ac601613e04fc1581e8"

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from fediart.errors import BadEncoder, CloakFailed, EncoderFailed
 from fediart.media.cloak.catalogue import CATALOGUE, is_full
+from fediart.media.cloak.encoder_files import HASH_NAME
 from fediart.media.cloak.layers import GROUPS, Block, Convolution, Frames, Layers, layers_of
 from fediart.media.cloak.onnx_format import Model
-from fediart.media.cloak.weights import HASH_NAME, read_weights
+from fediart.media.cloak.weights import read_weights
 from fediart.media.memory import is_shortage
 
 F = NDArray[np.float32]

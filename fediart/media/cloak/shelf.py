@@ -7,15 +7,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from fediart.errors import BadEncoder, NotFound
 from fediart.media.cloak.architectures import architecture_of
 from fediart.media.cloak.catalogue import CATALOGUE, Catalogue, Encoder, is_full
-from fediart.media.cloak.layers import layers_of
-from fediart.media.cloak.weights import FullFile, read_bounded, weights_of
+from fediart.media.cloak.encoder_files import read_bounded
 from fediart.media.disk import write_whole
+
+if TYPE_CHECKING:
+    from fediart.media.cloak.weights import FullFile
 
 log = structlog.get_logger("fediart.cloak")
 
@@ -99,6 +102,8 @@ class Shelf:
 
         With `wanted` it must be that encoder's file. So must one that bears the name of an encoder of the catalogue.
         """
+        from fediart.media.cloak.weights import FullFile  # numpy: the server takes up most of its days without a look inside
+
         full = FullFile(source) if is_full(source, wanted) else None
         try:
             return self._add(source, wanted, full)
@@ -107,6 +112,9 @@ class Shelf:
                 full.close()
 
     def _add(self, source: Path, wanted: Encoder | None, full: FullFile | None) -> HeldEncoder:
+        from fediart.media.cloak.layers import layers_of
+        from fediart.media.cloak.weights import weights_of
+
         data = read_bounded(source) if full is None else b""
         sha256 = hashlib.sha256(data).hexdigest() if full is None else full.sha256()
         meant = wanted or self.catalogue.get(source.stem.removesuffix("_encoder"))
@@ -210,6 +218,8 @@ def _told_apart(path: Path, *, large: bool) -> tuple[str, int]:
     if not large:
         data = read_bounded(path)
         return hashlib.sha256(data).hexdigest(), len(data)
+    from fediart.media.cloak.weights import FullFile
+
     file = FullFile(path)
     try:
         return file.sha256(), file.size

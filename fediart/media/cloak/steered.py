@@ -13,6 +13,7 @@ from PIL import Image
 from fediart.errors import BadEncoder, CloakFailed
 from fediart.media.cloak.backend import CloakOrder, Pixels
 from fediart.media.cloak.budget import bounds, busyness
+from fediart.media.cloak.built_in import STEERED, VERSIONS
 from fediart.media.cloak.encoders import WorkingEncoder, failed, load_encoder
 from fediart.media.cloak.laying import Watch, lay_all, luma, reported, source, strength_named, unit, work_size
 from fediart.media.cloak.optimise import Look, Plan, away_from, compressed, planned, steps_done
@@ -27,8 +28,8 @@ SEEN_SIDE = 384
 class SteeredCloak:
     """See the module. Which encoders: the order says, as (name, file)."""
 
-    name = "encoders"
-    version = 2
+    name = STEERED
+    version = VERSIONS[STEERED]
 
     def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
         watch = Watch()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fediart.media.cloak.backend import CloakOrder, Pixels
+from fediart.media.cloak.built_in import TEXTURE, VERSIONS
 from fediart.media.cloak.laying import Watch, lay_all, reported, source, unit, work_size
 from fediart.media.cloak.report import CloakReport
 from fediart.media.cloak.textures import texture
@@ -18,8 +19,8 @@ from fediart.media.cloak.textures import texture
 class TextureCloak:
     """See the module. `cloak` is deterministic in its arguments."""
 
-    name = "texture"
-    version = 2
+    name = TEXTURE
+    version = VERSIONS[TEXTURE]
 
     def cloak(self, pictures: Sequence[Pixels], order: CloakOrder) -> tuple[list[Pixels], CloakReport]:
         watch = Watch()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import struct
 import weakref
 import zlib
@@ -25,31 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fediart.errors import BadEncoder
+from fediart.media.cloak.encoder_files import MAX_BYTES, MAX_FULL_BYTES, read_bounded
 
 F = NDArray[np.float32]
 
-MAX_BYTES = 64 << 20
-"""Of a file: also the cap on what is fetched."""
-MAX_FULL_BYTES = 512 << 20
-"""Of a full encoder's file."""
 _MAX_HEAD = 1 << 20
 """Of what describes the tensors: the pickle, the header, the zip's directory. That of a real encoder has 10 kB."""
 _MAX_ENTRIES = 2_048
 _MAX_TENSORS = 1_024
 _MAX_VALUES = MAX_BYTES // 2
 """Of all tensors together: two tensors may lie on the same storage."""
-
-
-HASH_NAME = re.compile(r"[0-9a-f]{12}")
-"""What an encoder is named that no catalogue knows: the first digits of its file's hash."""
-
-
-def is_full_file(path: Path) -> bool:
-    """Too large for a small encoder, so it can only be a full one. What cannot be looked at is not."""
-    try:
-        return path.stat().st_size > MAX_BYTES
-    except OSError:
-        return False
 
 
 def read_weights(path: Path, sha256: str | None = None) -> dict[str, F]:
@@ -62,18 +46,6 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, F]:
     if sha256 is not None and not hashlib.sha256(data).hexdigest().startswith(sha256):
         raise BadEncoder(f"{path.name} is not the file that it should be: its sha256 is another.")
     return weights_of(data)
-
-
-def read_bounded(path: Path) -> bytes:
-    """A file's bytes, not more than any encoder has. Raises BadEncoder."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as problem:
-        raise BadEncoder(f"{path.name} cannot be read: {problem.strerror}.") from None
-    if len(data) > MAX_BYTES:
-        raise BadEncoder(f"{path.name} is larger than {MAX_BYTES >> 20} MB: this is no small encoder.")
-    return data
 
 
 def weights_of(data: bytes) -> dict[str, F]:
