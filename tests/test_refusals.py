@@ -146,7 +146,9 @@ async def test_what_a_form_refuses_is_counted_by_name_and_said_on_its_page(tmp_p
         assert "do not fit together" in (await browser.sign_in("mira", "not her password")).text
         assert counted("sign_in_needed") == 1
         page = "/settings/password"
-        short = await mira.browser.send(page, {"old": "wrong one here", "new": "long enough to be one", "again": "long enough to be one"}, page=page)
+        short = await mira.browser.send(
+            page, {"old": "wrong one here", "new": "long enough to be one", "again": "long enough to be one"}, page=page
+        )
         assert ("old password is not right" in short.text, counted("bad_input")) == (True, 1)
         page = (await mira.browser.send("/compose", {}, page="/home")).headers["location"]
         files = {"pictures": ("notes.txt", b"words", "text/plain"), "more": ("evening.jpg", draw_sample(32, 32), "image/jpeg")}
