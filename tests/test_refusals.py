@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_every_error_has_a_name_of_its_own_and_stands_in_the_drawing_and_in_the_
     assert [name for name in at_doors if f"`{name}`" not in PAGE] == []
 
 
-def _needs(held: type[FediartError]) -> dict[str, object]:
+def _needs(held: type[FediartError]) -> dict[str, Any]:
     given = {"retry_after": 1, "remote_status": 500, "encoder": "x"}
     wanted = inspect.signature(held.__init__).parameters
     return {name: value for name, value in given.items() if name in wanted}

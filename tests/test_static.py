@@ -49,7 +49,7 @@ def dangers(tree: ast.AST) -> list[str]:
                 found.append(f"{node.lineno} {name}")
             for said in node.keywords:
                 if isinstance(said.value, ast.Constant) and (said.arg, said.value.value) in BAD_ARGUMENTS:
-                    found.append(f"{node.lineno} {said.arg}={said.value.value}")
+                    found.append(f"{node.lineno} {said.arg}={said.value.value!r}")
     return found
 
 
