@@ -112,6 +112,17 @@ def test_an_error_whose_words_a_page_shows_is_counted() -> None:
     assert caught == set(GOES_ON)
 
 
+def test_a_picture_that_is_refused_only_when_it_is_prepared_is_counted_too() -> None:
+    found = {}
+    for path, tree in files("studio"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler) and node.type is not None and "CloakFailed" in ast.unparse(node.type):
+                found[path] = "refusals.count(problem.name)" in ast.unparse(node)
+    # What detectors cannot judge goes on.
+    expected = {f"{name}.py": True for name in ("bring_image", "copy_image", "redo_cloaks", "release_work")}
+    assert found == {**expected, "suspect_image.py": False}
+
+
 def test_every_answer_of_an_inbox_has_a_name_and_where_it_refuses_a_sentence() -> None:
     receipts = []
     for path in ("inbox/receive.py", "web/activitypub/inbox.py"):
