@@ -43,13 +43,22 @@ ROWS = {
     40: "Who sees a work, in every place",
     41: "Caches",
     44: "Files of works that are not for everybody",
+    45: "What an app's token may do",
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",
     50: "A flood of sign-ins",
     64: "More pictures of others than there is room for",
     65: "An hour under load",
+    51: "Lists and backups of somebody else",
+    67: "What can be seen in the code and its locks",
+    68: "Anything at all, at random",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
+
+NOT_HERE = {
+    46: "How an app is let in (OAuth): there is no such flow. Whoever has the shell makes tokens ([api.md](api.md))",
+}
+"""Rows that nothing here can fall to, and why."""
 
 REQUIRED = range(1, 23)
 """Every one of these has a test."""
@@ -96,6 +105,7 @@ def page() -> str:
     for row, what in ROWS.items():
         tests = "<br>".join(f"`{file}`: {name.removeprefix('test_').replace('_', ' ')}" for file, name in found.get(row, []))
         lines.append(f"| {row} | {what} | {tests} |")
+    lines += ["", "Not tried, because it is not here:", "", *(f"- {row}: {why}" for row, why in NOT_HERE.items())]
     return "\n".join(lines) + "\n"
 
 

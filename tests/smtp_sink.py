@@ -25,12 +25,16 @@ from tests.waiting import until
 
 @dataclass(slots=True)
 class Sink:
-    """`refusals`: what RCPT is answered with, one after another, instead of 250. `login`: name and password it asks for."""
+    """`refusals`: what RCPT is answered with, one after another, instead of 250. `login`: name and password it asks for.
+
+    `answers`: what MAIL and DATA are answered with instead.
+    """
 
     port: int = 0
     letters: list[EmailMessage] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     login: tuple[str, str] | None = None
+    answers: dict[str, str] = field(default_factory=dict)
     encrypted: list[bool] = field(default_factory=list)
     """Of each letter: was it handed over by TLS?"""
 
@@ -96,9 +100,11 @@ class _Talk:
             writer.write(line.encode() + b"\r\n")
 
         say("220 sink")
-        while line := (await reader.readline()).decode().strip():
+        while line := (await reader.readline()).decode("utf-8", "replace").strip():
             verb, _, rest = line.partition(" ")
             match verb.upper():
+                case known if known in self.sink.answers:
+                    say(self.sink.answers[known])
                 case "EHLO":
                     offers = [
                         *(["STARTTLS"] if self.context and not self.is_encrypted else []),

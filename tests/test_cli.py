@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from fediart.cli.commands import fediart
 from fediart.cli.demo import free_port
 from fediart.media.sample import draw_sample
-from tests.commands import run_command, run_commands
+from tests.commands import Ran, run_command, run_commands
 from tests.servers import start_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,10 +43,11 @@ def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...],
 def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in _commands(fediart)} == {
         "account reset-link", "account sign-out", "account quota", "invite make", "invite list", "invite revoke",
-        "serve", "setup", "doctor", "demo", "account create", "account list", "account reset-password", "account token", "post",
+        "serve", "setup", "doctor", "demo", "account create", "account list", "account reset-password", "account token",
+        "account tokens", "post",
         "account alias", "account move", "account return", "account delete",
         "account role", "account suspend", "account limit", "account unsuspend",
-        "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries",
+        "hosts block", "hosts limit", "hosts unblock", "hosts list", "hosts export", "hosts import", "deliveries", "mail test",
         "cloak encoders list", "cloak encoders fetch", "cloak encoders add", "cloak encoders remove",
         "cloak copies", "cloak redo", "reviews list", "reviews show", "reviews decide",
         "policy show", "policy history", "policy preset", "policy set",
@@ -90,7 +91,9 @@ def test_accounts_are_made_listed_given_tokens_and_new_passwords(tmp_path: Path)
         "account create Mira --password PASSWORD": r"@mira@art\.example \(owner\)\n",
         "account create noor --password PASSWORD": r"@noor@art\.example\n",
         "account list": r"@mira@art\.example  owner\n@noor@art\.example  artist\n",
+        "account tokens mira": r"No app acts for this account\.\n",
         "account token mira": r"\S{30,}\n",
+        "account tokens @mira": r"command line  may: read write follow  since \d{4}-\d\d-\d\d  no use is known\n",
         "account reset-password @mira --password PASSWORD": r"New password set\. Every session .*\n",
     }
     refused = {
@@ -99,6 +102,7 @@ def test_accounts_are_made_listed_given_tokens_and_new_passwords(tmp_path: Path)
         "account create ada --password short": "at least 10 characters",
         "account create a.b --password PASSWORD": "1 to 30 characters",
         "account create admin --password PASSWORD": "kept for the server",
+        "account tokens ada": "There is no account ada",
         "account token ada": "There is no account ada",
         "account token mira --scopes admin": "Unknown scope admin",
         "account reset-password ada --password PASSWORD": "There is no account ada",
@@ -133,6 +137,36 @@ def test_a_data_folder_keeps_its_address(tmp_path: Path) -> None:
     assert made.status == 0
     assert "belongs to http://localhost:8000" in told.told
     assert "https://other.example" in told.told
+
+
+def test_a_trial_remembers_the_port_that_it_was_first_started_with(tmp_path: Path) -> None:
+    port = free_port()
+    start_server(tmp_path / "data", port, "").stop()
+    (tmp_path / "own.toml").write_text("")
+    start = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "fediart", "serve", "--data", str(tmp_path / "two")),
+            *("--config", str(tmp_path / "own.toml"), "--port", str(port)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert start.stderr is not None
+    assert any("fediart is at" in line for line in start.stderr)
+    start.terminate()
+    start.communicate(timeout=20)
+    made, link, listed = run_commands(
+        [
+            ("account", "create", "mira", "--password", PASSWORD, "--data", str(tmp_path / "data")),
+            ("setup", "--data", str(tmp_path / "three"), "--port", str(port)),
+            ("account", "list", "--data", str(tmp_path / "three")),
+        ]
+    )
+    assert made == Ran(0, f"@mira@localhost:{port} (owner)\n")
+    assert link.told.startswith(f"http://localhost:{port}/setup?token=")
+    assert listed.status == 0
+    assert "\nport = " + str(port) in (tmp_path / "three" / "config.toml").read_text()
+    assert (tmp_path / "own.toml").read_text() == "", "a file that was named is its owner's"
 
 
 def test_a_picture_posted_from_a_shell_is_published_by_the_running_server(tmp_path: Path) -> None:

@@ -32,12 +32,14 @@ from fediart.jobs.runner import running_jobs
 from fediart.media.cloak.catalogue import Encoder
 from fediart.media.cloak.encoders import failed
 from fediart.media.cloak.shelf import Shelf
+from fediart.media.disk import Reserve
 from fediart.office.fetch_encoders import fetch_encoder, fetch_missing, keep_encoders
 from fediart.remote.client import RemoteClient, open_client
 from fediart.remote.guard import Guard
 from fediart.studio.render_image import goes_without
 from tests.commands import run_commands
 from tests.far_server import FarServer, a_canary, a_far_server
+from tests.small_disk import a_small_disk
 from tests.tiny_encoder import pth, tiny_encoder, tiny_weights
 from tests.waiting import until
 from tests.world import LOOPBACK, a_world
@@ -45,6 +47,7 @@ from tests.world import LOOPBACK, a_world
 BINARY = "application/octet-stream"
 NAMES = ("taesd", "taef2")
 """The tiny encoders go by names that settings may hold."""
+NONE_KEPT = Reserve(Path(__file__).parent, 0)
 FILES = {name: pth(tiny_weights(seed=seed)) for seed, name in enumerate(NAMES, start=1)}
 
 
@@ -89,16 +92,16 @@ async def test_an_encoder_is_fetched_over_a_redirect_and_lies_on_the_shelf(tmp_p
         far.redirect("/taesd.pth", "/raw/taesd.pth")
         far.serve("/raw/taesd.pth", FILES["taesd"], content_type="text/html")
         fetched: list[str] = []
-        assert await fetch_missing(client, shelf, NAMES, aside, lambda held: fetched.append(held.name)) == {}
+        assert await fetch_missing(client, shelf, NAMES, aside, lambda held: fetched.append(held.name), reserve=NONE_KEPT) == {}
         assert fetched == ["taesd", "taef2"]
         assert {held.name for held in shelf.held()} == set(NAMES)
         assert shelf.path("taesd").read_bytes() == FILES["taesd"]
         assert left_behind(aside) == []
         far.asked.clear()
-        assert await fetch_missing(client, shelf, NAMES, aside) == {}
+        assert await fetch_missing(client, shelf, NAMES, aside, reserve=NONE_KEPT) == {}
         assert far.asked == [], "what is here is not asked for"
         shelf.path("taef2").write_bytes(FILES["taesd"])
-        assert await fetch_missing(client, shelf, NAMES, aside) == {}
+        assert await fetch_missing(client, shelf, NAMES, aside, reserve=NONE_KEPT) == {}
         assert shelf.path("taef2").read_bytes() == FILES["taef2"]
         assert [asked.target for asked in far.asked] == ["/taef2.pth"], "what was tampered with is fetched anew"
 
@@ -221,12 +224,11 @@ async def test_what_one_server_lacks_does_not_hold_up_the_rest_but_a_network_tha
         known["three"] = Encoder("three", "", f"http://127.0.0.1:{free_port()}/x", "0" * 64, "MIT", 8, 4)
         shelf = Shelf(tmp_path / "encoders", known)
         far.serve("/taesd.pth", b"", status=500)
-        problems = await fetch_missing(client, shelf, ["taesd", "taef2"], aside)
+        problems = await fetch_missing(client, shelf, ["taesd", "taef2"], aside, reserve=NONE_KEPT)
         assert {name: type(problem) for name, problem in problems.items()} == {"taesd": RefusedByRemote, "taef2": RemoteGone}
         far.asked.clear()
-        assert {
-            name: type(problem) for name, problem in (await fetch_missing(client, shelf, ["three", "taesd"], aside)).items()
-        } == {"three": Unreachable}
+        problems = await fetch_missing(client, shelf, ["three", "taesd"], aside, reserve=NONE_KEPT)
+        assert {name: type(problem) for name, problem in problems.items()} == {"three": Unreachable}
         assert far.asked == []
 
 
@@ -293,6 +295,27 @@ async def test_it_is_tried_until_the_network_is_there_and_the_log_is_told_once(t
 
 
 @pytest.mark.anyio
+async def test_a_disk_that_is_nearly_full_is_not_filled_with_encoders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = load_config(None, {}, LOOPBACK)
+    with a_small_disk(tmp_path / "disk", 64) as disk:
+        async with a_far_server() as far, an_instance(disk.folder / "data", far.url) as instance:
+            serves_all(far)
+            disk.leave(4 << 20)
+            with capture_logs() as logs:
+                keeping = asyncio.create_task(keep_encoders(instance, first_wait_s=0.001))
+                await until(lambda: any(line["event"] == "cloak.encoders_not_fetched" for line in logs))
+                assert not await cli.fetch(Shelf(disk.folder / "own" / "encoders", catalogue(far.url)), config, NAMES)
+                assert capsys.readouterr().err.count("The disk is too full: ") == 2
+                assert far.asked == []
+                disk.empty()
+                await asyncio.wait_for(keeping, 20)
+            assert [held.name for held in instance.shelf.held()] == ["taef2", "taesd"]
+            warned = [line["reason"] for line in logs if line["log_level"] == "warning"]
+            assert len(warned) == 1
+            assert "storage.reserve_mb" in warned[0]
+
+
+@pytest.mark.anyio
 async def test_a_fetch_that_hangs_delays_neither_start_nor_stop(tmp_path: Path) -> None:
     async with a_hanging_server(b"PK") as (url, asked), an_instance(tmp_path / "data", url) as instance:
         with capture_logs() as logs:
@@ -307,6 +330,7 @@ BEHIND_A_FIREWALL = """
 import asyncio, sys
 from pathlib import Path
 from fediart.media.cloak.shelf import Shelf
+from fediart.media.disk import Reserve
 from fediart.observe import set_up_logs
 from fediart.office.fetch_encoders import keep_encoders
 from tests.test_fetch_encoders import an_instance

@@ -45,6 +45,8 @@ async def main():
         client = await people.client("hush-token", cookies={"fediart-8000": "hush-cookie"})
         for path in ("/crash", "/twice"):
             answer = await client.post(path, data={"password": "hush-password"})
+            broken = {"content-type": "multipart/form-data; boundary=x"}
+            assert (await client.post("/sign-in", content=b"--x*", headers=broken)).status_code == 422, "said, and not logged"
             print(json.dumps([path, answer.status_code, answer.headers["x-request-id"], answer.text]))
 
 asyncio.run(main())
@@ -63,6 +65,7 @@ def test_a_crash_is_told_with_its_request_id_and_without_secrets(style: str, tmp
         assert request_id in line
         assert "Traceback" not in text
     assert "Traceback (most recent call last)" in ran.stderr
+    assert "boundary" not in ran.stderr, "a stranger does not write into the log"
     assert "UNIQUE constraint failed" in ran.stderr
     assert "hush" not in ran.stderr.replace('secret_in_a_local = "hush-local"', "").replace('value="hush-parameter"', "")
 

@@ -104,10 +104,10 @@ async def test_what_happens_is_counted(prepared: Path, tmp_path: Path) -> None:
         world = scene.world
         instance, stranger = world.instance, world.stranger
         await follow(world, scene.ana)
-        await scene.heard(scene.ana, scene.ana.create(scene.ana.note()))
-        twice = scene.ana.activity("Like", "https://nowhere.example/1")
+        twice = scene.ana.create(scene.ana.note())
         await scene.heard(scene.ana, twice)
         await scene.heard(scene.ana, twice)
+        await scene.heard(scene.ana, scene.ana.activity("Like", "https://nowhere.example/1"))
         await scene.heard(scene.ana, scene.ana.activity("Juggle", "https://nowhere.example/1"))
         await scene.ana.says(world, scene.ana.activity("Like", "https://nowhere.example/2"), key=scene.ana.number + 1)
         await scene.ana.says(world, scene.ana.activity("Like", "https://nowhere.example/3", actor=scene.bo.uri))

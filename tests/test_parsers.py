@@ -220,6 +220,7 @@ PARSERS: list[tuple[Callable[[dict[str, Any]], Any], Callable[[Any], None]]] = [
 ]
 
 
+@pytest.mark.row(68)
 @given(ANY_DOCUMENT)
 def test_any_document_ends_in_a_noun_within_bounds_or_a_parse_error(given_document: dict[str, Any]) -> None:
     try:
@@ -237,6 +238,7 @@ def test_any_document_ends_in_a_noun_within_bounds_or_a_parse_error(given_docume
             text.encode()  # and nothing stores a lone surrogate
 
 
+@pytest.mark.row(68)
 @given(ANY_DOCUMENT)
 def test_any_webfinger_answer_ends_in_an_address_or_a_parse_error(given_document: dict[str, Any]) -> None:
     try:
@@ -577,6 +579,7 @@ def test_every_document_of_ours_is_understood_by_a_parser() -> None:
 # ----------------------------------------------------------------------------------------------------------------- words
 
 
+@pytest.mark.row(68)
 @given(
     st.lists(
         st.sampled_from(

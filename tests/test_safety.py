@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from fediart.domain.moderation import (
     FilterAction,
     FilterWord,
     HostAction,
+    HostRule,
     HostRules,
     Place,
     hits,
@@ -737,6 +739,23 @@ async def test_who_comes_from_a_limited_host_later_is_limited_too(town: Town) ->
     assert "asked for" in (await town.mira.api.get("/api/v1/timelines/home")).text
 
 
+@pytest.mark.row(51)
+def test_a_list_without_end_is_read_to_its_bounds_and_no_cell_of_ours_is_computed() -> None:
+    long = read_hosts("".join(f"h{number}.example\n" for number in range(1_000_000)), now=1, is_public=True, by=None)
+    assert (len(long.rules), long.skipped) == (20_000, ((20_001, "h20000.example", "more than 20000 hosts"),))
+    wrong = read_hosts("no host\n" * 1_000_000, now=1, is_public=True, by=None)
+    assert (len(wrong.rules), len(wrong.skipped), wrong.skipped[-1][0]) == (0, 1_001, 1_001)
+    for junk in ('a.example,suspend,"' + ("x" * 3_999 + "\n") * 40, '"\n' * 200_000, "\r" * 9_000, '"' * 9_000, "\0,\0\n" * 99):
+        assert len(read_hosts(junk, now=1, is_public=True, by=None).skipped) <= 1_001
+    for reason in ("=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "'quoted", "plain"):
+        rule = HostRule("bad.example", HostAction.BLOCK, reason, "", True, 1, None)
+        written = write_hosts([rule])
+        (row,) = list(csv.reader(written.splitlines()))[1:]
+        assert row[4][0] not in "=+-@"
+        assert read_hosts(written, now=1, is_public=True, by=None).rules == (rule,)
+
+
+@pytest.mark.row(51)
 async def test_a_list_of_mastodon_is_imported_and_what_is_wrong_in_it_is_said(town: Town) -> None:
     listed = (
         b"#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate\r\n"

@@ -14,12 +14,14 @@ from fediart.clock import system_clock
 from fediart.config import load_config
 from fediart.domain.actors import Role
 from fediart.domain.reviews import ReviewKind
-from fediart.errors import TooMany
+from fediart.errors import SignInNeeded, TooMany
 from fediart.instance import open_instance
 from fediart.storage import accounts
 from fediart.storage.reviews import open_review
+from fediart.studio import passwords
 from fediart.studio.open_account import setup_token
 from fediart.studio.publish_work import Draft, start_draft
+from fediart.studio.sign_in import grant_token, sign_in
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import Limiter
 from tests.addresses import filled
@@ -54,6 +56,32 @@ async def test_the_setup_link_makes_the_owner_once(tmp_path: Path) -> None:
         assert (await late.http.post("/setup", data=again)).status_code == 404
         assert (await late.get(page)).status_code == 404
         assert await setup_token(instance) is None
+
+
+@pytest.mark.anyio
+async def test_an_app_s_last_day_of_use_is_shown_and_is_written_down_once_a_day(tmp_path: Path) -> None:
+    day = 24 * 3600 * 1000
+    now = 1_790_000_000_000
+    async with (
+        open_instance(load_config(None, {}, LOOPBACK), tmp_path, clock=lambda: now) as instance,
+        people_of(instance) as people,
+    ):
+        mira = await people.person("mira")
+        token = await grant_token(instance, "mira", "read", "Gallery phone")
+        assert (
+            "Gallery phone <small>may: read · since 21 September 2026 · no use is known"
+            in (await mira.browser.get("/settings/sessions")).text
+        )
+        phone = await people.client(token)
+        for when in ("21 September", "24 September"):
+            await asyncio.gather(*(phone.get("/api/v1/accounts/verify_credentials") for _ in range(5)))
+            before = await instance.storage.read(everything)
+            now += day - 1
+            assert (await phone.get("/api/v1/timelines/public")).status_code == 200
+            assert await instance.storage.read(everything) == before, "within a day a read stays a read"
+            shown = (await mira.browser.get("/settings/sessions")).text
+            assert f"Gallery phone <small>may: read · since 21 September 2026 · last used {when} 2026" in shown
+            now += 2 * day + 1
 
 
 @pytest.mark.row(48)
@@ -144,6 +172,28 @@ async def test_a_new_password_ends_other_sessions_and_every_token(tmp_path: Path
         fresh = await people.browser()
         assert (await fresh.sign_in("mira")).status_code == 401
         assert (await fresh.sign_in("mira", NEW_PASSWORD)).status_code == 303
+
+
+@pytest.mark.row(49)
+@pytest.mark.anyio
+async def test_an_unknown_name_costs_exactly_the_hash_that_a_wrong_password_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in hashes and what each costs, not by the clock."""
+    tried: list[tuple[str, str]] = []
+
+    class Counting:
+        def verify(self, stored: str, password: str) -> bool:
+            tried.append((stored.rpartition("$")[0].rpartition("$")[0], password))
+            return hasher.verify(stored, password)
+
+    hasher = passwords._HASHER
+    async with a_world(tmp_path, jobs=False) as world:
+        monkeypatch.setattr(passwords, "_HASHER", Counting())
+        for name in ("mira", "nobody", "", "mira@elsewhere.example", "localhost:8000"):
+            with pytest.raises(SignInNeeded, match="do not fit together"):
+                await sign_in(world.instance, name, "a guess", "")
+    assert tried == [("$argon2id$v=19$m=19456,t=2,p=1", "a guess")] * 5
 
 
 @pytest.mark.row(49)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from fediart.cli.settings import Chosen, read_settings
+from fediart.cli.settings import Chosen, keep_port, read_settings
 from fediart.domain.actors import Account, Role
 from fediart.domain.declarations import Declaration
 from fediart.domain.moderation import Standing
@@ -29,6 +30,7 @@ async def print_setup_link(chosen: Chosen) -> None:
     config = read_settings(chosen)
     set_up_logs("warning", config.log.format)
     async with open_instance(config, chosen.data) as instance:
+        keep_port(chosen, config)
         secret = await setup_token(instance)
         if secret is None:
             raise Conflict("There is an account already. Lost the password? fediart account reset-link NAME")
@@ -99,6 +101,23 @@ async def token(chosen: Chosen, name: str, scopes: str) -> None:
     set_up_logs("warning", config.log.format)
     async with open_instance(config, chosen.data) as instance:
         click.echo(await grant_token(instance, name, scopes, "command line"))
+
+
+async def list_tokens(chosen: Chosen, name: str) -> None:
+    config = read_settings(chosen)
+    set_up_logs("warning", config.log.format)
+    async with open_instance(config, chosen.data) as instance:
+        held = await instance.storage.read(accounts.grants_of, (await _account(instance, name)).id)
+        for grant in held:
+            used = f"last used {_day(grant.used_at)}" if grant.used_at else "no use is known"
+            click.echo(f"{grant.name}  may: {grant.scopes}  since {_day(grant.created_at)}  {used}")
+        if not held:
+            click.echo("No app acts for this account.")
+
+
+def _day(at: int) -> str:
+    """Of a time in ms: 2026-11-29, by UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
 
 
 async def put_role(chosen: Chosen, name: str, role: str) -> None:

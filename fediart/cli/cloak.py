@@ -184,20 +184,29 @@ def _megabytes(size: int | None) -> str:
     return f"{size / 1e6:.1f} MB" if size is not None else "not known"
 
 
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists: they will be on the same disk."""
+    return next(at for at in (folder.absolute(), *folder.absolute().parents) if at.exists())
+
+
 async def fetch(shelf: Shelf, settings: Config, names: Sequence[str]) -> bool:
     """Fetch what is missing, and tell of each. True when all are here then."""
     import tempfile
 
     from fediart import __version__
+    from fediart.media.disk import Reserve
     from fediart.office.fetch_encoders import fetch_missing, host_of
     from fediart.remote.client import open_client
     from fediart.remote.guard import Guard
 
     guard = Guard(settings.federation.networks)
+    reserve = Reserve(_there(shelf.folder), settings.storage.reserve_mb)
     client = open_client(guard, allow_http=settings.federation.allow_http, user_agent=f"fediart/{__version__}")
     try:
         with tempfile.TemporaryDirectory(prefix="fediart-") as aside:
-            problems = await fetch_missing(client, shelf, names, Path(aside), lambda held: click.echo(f"{held.name} is fetched."))
+            problems = await fetch_missing(
+                client, shelf, names, Path(aside), lambda held: click.echo(f"{held.name} is fetched."), reserve=reserve
+            )
     finally:
         await client.aclose()
     for name, problem in problems.items():

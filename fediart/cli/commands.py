@@ -17,6 +17,7 @@ from fediart.cli.copies import copies
 from fediart.cli.deliveries import deliveries
 from fediart.cli.hosts import hosts
 from fediart.cli.invites import invite
+from fediart.cli.mail import mail
 from fediart.cli.moving import alias, delete, move, return_
 from fediart.cli.policy import policy
 from fediart.cli.redo import redo
@@ -47,6 +48,7 @@ fediart.add_command(policy)
 fediart.add_command(hosts)
 fediart.add_command(invite)
 fediart.add_command(deliveries)
+fediart.add_command(mail)
 cloak.add_command(copies)
 cloak.add_command(redo)
 fediart.add_command(reviews)
@@ -246,6 +248,16 @@ def account_token(data: Path, config: Path | None, name: str, scopes: str) -> No
     from fediart.cli.account import token
 
     asyncio.run(token(Chosen(data, config), name, scopes))
+
+
+@account.command("tokens")
+@_common
+@click.argument("name")
+def account_tokens(data: Path, config: Path | None, name: str) -> None:
+    """List the apps and tokens that act for an account, and the day each was last used."""
+    from fediart.cli.account import list_tokens
+
+    asyncio.run(list_tokens(Chosen(data, config), name))
 
 
 @fediart.command()

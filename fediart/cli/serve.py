@@ -11,7 +11,7 @@ import sys
 import structlog
 import uvicorn
 
-from fediart.cli.settings import Chosen, read_settings
+from fediart.cli.settings import Chosen, keep_port, read_settings
 from fediart.config import Config
 from fediart.errors import ConfigError
 from fediart.instance import Instance, open_instance
@@ -62,6 +62,7 @@ def run_server(chosen: Chosen) -> None:
 
 async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> None:
     async with open_instance(config, chosen.data, settings_file=chosen.config) as instance, running_jobs(instance):
+        keep_port(chosen, config)
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(instance),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import fediart
 from fediart.archive.folders import check_restored
-from fediart.config import Config, load_config
+from fediart.cli.settings_file import put_settings
+from fediart.config import Config, load_config, read_file
 from fediart.errors import ConfigError
 
 EXAMPLE = Path(fediart.__file__).with_name("config.example.toml")
@@ -43,3 +45,16 @@ def read_settings(chosen: Chosen) -> Config:
     if chosen.port is not None:
         overrides["server.port"] = chosen.port
     return load_config(path, os.environ, overrides)
+
+
+def keep_port(chosen: Chosen, config: Config) -> None:
+    """A folder without a name is bound to the port that it was first opened with: its settings file says so from then on.
+
+    Call it once an instance is open. A settings file that was named (`--config`) is its owner's, and stays as it is.
+    """
+    path = chosen.data / "config.toml"
+    if chosen.port is None or chosen.config is not None or config.instance.url or "server.port" in read_file(path):
+        return
+    # What is written in a way that cannot be changed here stays: then the port must be said each time.
+    with contextlib.suppress(ConfigError, OSError):
+        put_settings(path, {"server.port": chosen.port})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import ipaddress
 import os
 import socket
@@ -24,6 +23,7 @@ from fediart.clock import system_clock
 from fediart.config import Config, load_config
 from fediart.errors import BadInput, ConfigError
 from fediart.instance import open_instance
+from fediart.media.disk import owner_of
 from fediart.observe import set_up_logs
 from fediart.office.set_domain import Renamed, address_held, set_domain
 from fediart.storage import accounts
@@ -171,16 +171,8 @@ def _unit(chosen: Chosen, config: Config) -> File:
     program = Path(sys.executable).with_name("fediart")
     data = chosen.data.absolute()
     words = f"{program}" if program.exists() else f"{sys.executable} -m fediart"
-    text = systemd_unit(config, program=words, data=data, folder=Path.cwd(), user=_owner(data))
+    text = systemd_unit(config, program=words, data=data, folder=Path.cwd(), user=owner_of(data))
     return File("/etc/systemd/system/fediart.service", text)
-
-
-def _owner(data: Path) -> str:
-    try:
-        owner = data.owner()
-    except (NotImplementedError, KeyError, OSError):
-        owner = getpass.getuser()
-    return owner
 
 
 def _tell_next(chosen: Chosen, config: Config, front: Front) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +18,8 @@ MAX_CASES_OF_HOST, MAX_CASES_OF_PERSON = 200, 50
 Each work that a report names is one, and a report that names none is one. A server's own actor speaks for all of its people."""
 MAX_FILTERS, MAX_WORDS, MAX_WORD = 100, 100, 200
 MAX_HOSTS = 20_000
+MAX_SKIPPED = 1_000
+"""Lines of a list that cannot be used, before the rest is left unread."""
 """Of one list of hosts that is read at once."""
 
 
@@ -130,8 +132,29 @@ def write_hosts(rules: Iterable[HostRule]) -> str:
     for rule in rules:
         severity = "suspend" if rule.action == HostAction.BLOCK else "silence"
         media = "true" if rule.action == HostAction.BLOCK else "false"
-        writer.writerow([rule.host, severity, media, media, rule.reason, "false"])
+        writer.writerow([rule.host, severity, media, media, _as_words(rule.reason), "false"])
     return out.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _as_words(cell: str) -> str:
+    """Spreadsheets compute what begins so: https://owasp.org/www-community/attacks/CSV_Injection"""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _as_meant(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+
+
+def _cells(text: str) -> Iterator[list[str] | None]:
+    """Row by row; None, and nothing more, where it is no CSV any more."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    try:
+        yield from csv.reader(line[:4_000].replace("\x00", "") for line in lines)
+    except csv.Error:
+        yield None
 
 
 def read_hosts(text: str, *, now: int, is_public: bool, by: int | None) -> ReadHosts:
@@ -139,8 +162,13 @@ def read_hosts(text: str, *, now: int, is_public: bool, by: int | None) -> ReadH
     rules: dict[str, HostRule] = {}
     skipped: list[tuple[int, str, str]] = []
     columns: list[str] = ["domain", "severity", "public_comment"]
-    lines = text.removeprefix("\ufeff").splitlines()
-    for number, row in enumerate(csv.reader(line[:4_000].replace("\x00", "") for line in lines), start=1):
+    for number, row in enumerate(_cells(text), start=1):
+        if row is None:
+            skipped.append((number, "the rest", "a quotation mark that nothing ends, or no list at all"))
+            break
+        if len(skipped) >= MAX_SKIPPED:
+            skipped.append((number, row[0][:100] if row else "", "the rest was not read: too much of it cannot be used"))
+            break
         if not row or not row[0].strip():
             continue
         if row[0].strip().lower() in ("#domain", "domain"):
@@ -159,7 +187,7 @@ def read_hosts(text: str, *, now: int, is_public: bool, by: int | None) -> ReadH
         elif action is None:
             skipped.append((number, row[0][:100], f"severity {held['severity'][:40]!r} is neither suspend nor silence"))
         else:
-            reason = held.get("public_comment", "")[:MAX_COMMENT]
+            reason = _as_meant(held.get("public_comment", ""))[:MAX_COMMENT]
             rules[host] = HostRule(host, action, reason, "", is_public, now, by)
     return ReadHosts(tuple(rules.values()), tuple(skipped))
 

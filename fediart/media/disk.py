@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import getpass
 import os
 import re
 import secrets
@@ -163,10 +164,10 @@ class Reserve:
         self._folder = folder
         self._most = reserve_mb * 1_000_000
 
-    def is_low(self) -> bool:
-        """Looks at the disk, which takes some microseconds."""
+    def is_low(self, *, with_bytes: int = 0) -> bool:
+        """Now, or once so many bytes more were written. Looks at the disk, which takes some microseconds."""
         room = room_at(self._folder)
-        return room.free < min(self._most, room.size // 10)
+        return room.free - with_bytes < min(self._most, room.size // 10)
 
     def check(self) -> None:
         """Before a picture is taken. Raises NoRoom."""
@@ -175,6 +176,16 @@ class Reserve:
 
 
 MOST_LOOKED_AT = 10_000
+
+
+def owner_of(folder: Path) -> str:
+    """The user to whom a folder belongs: its name, or its number where it has none."""
+    try:
+        return folder.owner()
+    except KeyError:
+        return str(folder.stat().st_uid)
+    except NotImplementedError:  # a system on which files have no such owner
+        return getpass.getuser()
 
 
 def bytes_in(folder: Path) -> int:

@@ -19,6 +19,7 @@ from fediart.config import Config
 from fediart.domain.checkups import Finding, bad, good, note, unseen
 from fediart.errors import FediartError
 from fediart.media.cloak.shelf import Shelf
+from fediart.media.disk import owner_of
 from fediart.media.pipeline import RenderRequest, draw, render
 from fediart.remote.client import RemoteClient
 from fediart.storage.engine import database_url, file_of
@@ -54,7 +55,7 @@ def check_folders(machine: Machine) -> Finding:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as problem:
-            mend = f"fediart must run as the user to whom the folder belongs: chown -R {_owner(data)} {data}"
+            mend = f"fediart must run as the user to whom the folder belongs: chown -R {owner_of(data)} {data}"
             return bad(name, f"{folder} cannot be written: {problem.strerror}.", mend)
     if data.stat().st_mode & stat.S_IRWXO:
         return bad(name, f"Every user of this machine may look into {data}.", f"chmod 700 {data}")
@@ -63,7 +64,7 @@ def check_folders(machine: Machine) -> Finding:
         return bad(name, f"Others may read {secret}, with which sessions can be forged.", f"chmod 600 {secret}")
     strange = strangers(data.stat().st_uid, [(path.name, path.stat().st_uid) for path in sorted(data.iterdir())])
     if strange:
-        mend = f"Run fediart as that user only, and never with sudo: chown -R {_owner(data)} {data}"
+        mend = f"Run fediart as that user only, and never with sudo: chown -R {owner_of(data)} {data}"
         return bad(name, f"In {data} these belong to another user than the folder: {', '.join(strange[:5])}.", mend)
     return good(name, f"{data} can be written, and is for its user alone.")
 
@@ -71,13 +72,6 @@ def check_folders(machine: Machine) -> Finding:
 def strangers(owner: int, entries: list[tuple[str, int]]) -> list[str]:
     """Names of the entries (name, user id) that belong to somebody else."""
     return [name for name, user in entries if user != owner]
-
-
-def _owner(folder: Path) -> str:
-    try:
-        return folder.owner()
-    except (KeyError, NotImplementedError):
-        return str(folder.stat().st_uid)
 
 
 def check_disk(machine: Machine) -> Finding:

@@ -15,19 +15,20 @@ SESSION_MS = 60 * 24 * 3600 * 1000
 """A session that was not used for so long has ended."""
 
 SEEN_AGAIN_MS = 24 * 3600 * 1000
-"""So rarely is it written down that a session is used: asking for a page is otherwise a read."""
+"""So rarely is it written down that a session or a grant is used: asking for something is otherwise a read."""
 
 _COLUMNS = tuple(accounts.c[name] for name in Account.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a client program may do for an account."""
+    """What a client program may do for an account. `used_at`: in ms, at most a day behind; 0: no use is written down."""
 
     account_id: int
     actor_id: int
     name: str
     scopes: tuple[str, ...]
+    used_at: int
 
 
 def _account(row: Row[Any] | None) -> Account | None:
@@ -225,18 +226,35 @@ def insert_grant(db: Connection, token_hash: str, account_id: int, name: str, sc
 def grant_of(db: Connection, token_hash: str) -> Grant | None:
     joined = grants.join(accounts, grants.c.account_id == accounts.c.id)
     row = db.execute(
-        select(grants.c.account_id, accounts.c.actor_id, grants.c.name, grants.c.scopes)
+        select(grants.c.account_id, accounts.c.actor_id, grants.c.name, grants.c.scopes, grants.c.used_at)
         .select_from(joined)
         .where(grants.c.token_hash == token_hash)
     ).first()
-    return Grant(row.account_id, row.actor_id, row.name, tuple(row.scopes.split())) if row else None
+    return Grant(row.account_id, row.actor_id, row.name, tuple(row.scopes.split()), row.used_at) if row else None
 
 
-def grants_of(db: Connection, account_id: int) -> list[tuple[str, str, str, int]]:
-    """(hash of its token, name, scopes, when it was given), newest first."""
-    columns = (grants.c.token_hash, grants.c.name, grants.c.scopes, grants.c.created_at)
+def use_grant(db: Connection, token_hash: str, now: int) -> None:
+    """It is in use. Of many requests at the same time only the first of the day changes the row."""
+    is_due = (grants.c.token_hash == token_hash, grants.c.used_at <= now - SEEN_AGAIN_MS)
+    db.execute(update(grants).where(*is_due).values(used_at=now))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """A grant as its owner sees it. `token_hash`: of its token. Times in ms; `used_at` 0: no use is written down."""
+
+    token_hash: str
+    name: str
+    scopes: str
+    created_at: int
+    used_at: int
+
+
+def grants_of(db: Connection, account_id: int) -> list[HeldGrant]:
+    """Newest first."""
+    columns = (grants.c[name] for name in HeldGrant.__dataclass_fields__)
     rows = db.execute(select(*columns).where(grants.c.account_id == account_id).order_by(grants.c.created_at.desc()))
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [HeldGrant(*row) for row in rows]
 
 
 def end_grant_of(db: Connection, account_id: int, token_hash: str) -> None:

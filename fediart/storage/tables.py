@@ -158,6 +158,7 @@ grants = Table(
     Column("name", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # `state`: draft (only its artist sees it), waiting (published as soon as its pictures are ready), published, deleted.

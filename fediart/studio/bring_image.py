@@ -44,6 +44,7 @@ async def bring_image(instance: Instance, image_id: int) -> None:
         try:
             made, facts = await _fetch(instance, image, Path(folder))
         except (BadInput, CloakFailed) as problem:
+            instance.metrics.refusals.count(problem.name)
             await _fail(instance, image, problem.message)
             return
         except RefusedByRemote as problem:

@@ -134,6 +134,7 @@ async def make_copy(instance: Instance, copy_id: int) -> None:
         except (BadInput, CloakFailed) as problem:
             if isinstance(problem, EncoderFailed):
                 await goes_without(instance, problem)
+            instance.metrics.refusals.count(problem.name)
             log.warning("copy.failed", copy=copy_id, reason=problem.message, detail=problem.detail)
             await _fail(instance, copy_id, OTHER_ENCODERS if isinstance(problem, EncoderFailed) else problem.message)
         else:

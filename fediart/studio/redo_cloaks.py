@@ -206,6 +206,7 @@ async def _make_anew(instance: Instance, redo: Redo, turn: Turn) -> None:
             if isinstance(problem, EncoderFailed) and await goes_without(instance, problem):
                 await _make_anew(instance, redo, turn)
                 return
+            instance.metrics.refusals.count(problem.name)
             log.warning("redo.picture_failed", image=turn.image_id, reason=problem.message, detail=problem.detail)
             await _end_turn(instance, turn, TurnState.FAILED, problem.message)
 

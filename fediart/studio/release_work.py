@@ -73,6 +73,7 @@ async def cloak_image(instance: Instance, image_id: int) -> None:
     except (BadInput, CloakFailed) as problem:
         is_again = isinstance(problem, EncoderFailed) and await goes_without(instance, problem)
         if not is_again:
+            instance.metrics.refusals.count(problem.name)
             await _fail(instance, image, problem.message, problem.detail)
             await _throw_away(instance, image_id)
     else:

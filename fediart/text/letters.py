@@ -126,3 +126,14 @@ def address_changed(sender: Sender, to: str, username: str) -> Mail:
         f"Letters about @{username}@{sender.host} do not go to this address any more.",
         f"If it was not you, ask for a new password and sign out everywhere: the admins help. {sender.base_url}/about",
     )
+
+
+def to_test(sender: Sender, to: str) -> Mail:
+    return _mail(
+        sender,
+        to,
+        "Letters arrive",
+        "Whoever runs this server asked for this letter, to see whether its mail works. It does, if you read this where you "
+        "should: look whether it went to the spam.",
+        "Nothing is to be done.",
+    )

@@ -25,6 +25,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fediart.errors import BadInput, TooMany
 from fediart.instance import Instance
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 from fediart.web.security import PAGE_POLICY, cookie_name, network_seen
 from fediart.web.uploads import reading_form
@@ -254,6 +255,7 @@ async def gate_page(request: Request) -> Response:
     try:
         cookie = gate.redeem(text, network, nonce=said["nonce"], answer=said["answer"])
     except (BadInput, TooMany) as problem:
+        count_refusal(request, problem)
         return await _page(request, gate.shown_again(text, network), wanted, problem.message)
     response = RedirectResponse(wanted, 303, headers={"cache-control": "no-store"})
     response.set_cookie(

@@ -38,6 +38,7 @@ from fediart.storage import shown as shown_rows
 from fediart.studio.sign_up import sign_ups_of
 from fediart.web.activitypub.asker import admit, is_apart, verified
 from fediart.web.negotiate import wants_activity
+from fediart.web.refusals import count_refusal
 from fediart.web.reservation import reserve_works
 from fediart.web.security import keep_private
 
@@ -126,6 +127,7 @@ async def webfinger(request: Request) -> Response:
     try:
         username = asked_username(resource, ids)
     except ParseError as problem:
+        count_refusal(request, problem)
         return PlainTextResponse(problem.message, 400, headers={"access-control-allow-origin": "*"})
     actor = await instance.storage.read(actors.actor_named, username) if username else None
     if username == ids.instance_username:

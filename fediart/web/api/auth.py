@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fediart.domain.actors import Account
-from fediart.errors import NotAllowed, SignInNeeded
+from fediart.errors import NotAllowed, SignInNeeded, Unavailable
 from fediart.instance import Instance, token_hash
 from fediart.storage import accounts
 from fediart.storage.accounts import Grant
+
+log = structlog.get_logger("fediart.web")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,9 +29,16 @@ async def grant(request: Request) -> Grant | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         return None
-    found = await instance_of(request).storage.read(accounts.grant_of, token_hash(token.strip()))
+    instance, held = instance_of(request), token_hash(token.strip())
+    found = await instance.storage.read(accounts.grant_of, held)
     if found is None:
         raise SignInNeeded("The access token is invalid")
+    if found.used_at <= instance.clock() - accounts.SEEN_AGAIN_MS:
+        try:
+            await instance.storage.write(accounts.use_grant, held, instance.clock())
+        except Unavailable as problem:
+            # Who only reads is not kept out by a full disk.
+            log.warning("grant.use_not_kept", reason=problem.message, detail=problem.detail)
     return found
 
 

@@ -15,6 +15,7 @@ from fediart.storage.space import largest_works, space_of
 from fediart.studio import change_email
 from fediart.studio.sign_in import sign_out_everywhere
 from fediart.web.pages.forms import account_holder, go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, SignUpLimits, put_session, session_token
 
@@ -65,6 +66,7 @@ async def email(request: Request) -> Response:
             await change_email.ask_for_address(instance, account, typed, password)
             return await _email_page(request, account, sent=typed)
         except FediartError as refused:
+            count_refusal(request, refused)
             problem = refused
     return await _email_page(request, account, typed=typed, problem=problem)
 

@@ -32,6 +32,7 @@ from fediart.studio.withdraw_work import withdraw_work
 from fediart.web.pages.declared import can_ask, choices_of, declared_in, pictures_told
 from fediart.web.pages.forms import go, instance_of, member, member_or_sign_in, path_id, text, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 from fediart.web.uploads import on_disk
 
@@ -81,6 +82,7 @@ async def compose(request: Request) -> Response:
             try:
                 return go(f"/works/{await ask_moderator(instance_of(request), account, work_id, text(form, 'appeal'))}")
             except FediartError as problem:
+                count_refusal(request, problem)
                 problems.append(problem.message)
         elif not problems and await _is_to_publish(request, account, work_id, action, seen):
             try:
@@ -88,6 +90,7 @@ async def compose(request: Request) -> Response:
                 final = await publish_work(instance_of(request), account, work_id, ask_if_weak=ask)
                 return go(f"/works/{final}")
             except FediartError as problem:
+                count_refusal(request, problem)
                 problems.append(problem.message)
         appeal = text(form, "appeal")
     if problems:
@@ -177,6 +180,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
     try:
         await save_draft(instance, account, work_id, draft)
     except (NotFound, NotAllowed) as problem:
+        count_refusal(request, problem)
         # What it answers is gone, or not for this artist any more: the words are kept all the same.
         await save_draft(instance, account, work_id, dataclasses.replace(draft, in_reply_to_id=None))
         problems.append(problem.message)
@@ -184,6 +188,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
         try:
             await choose_for_work(instance, account, work_id, said_reservation(form), said_licensing(form))
         except FediartError as problem:
+            count_refusal(request, problem)
             problems.append(problem.message)
     for item in seen.images:
         await _keep_picture(request, account, item.image, form, problems)
@@ -198,6 +203,7 @@ async def _keep(request: Request, account: Account, seen: ShownWork, form: FormD
             async with on_disk(instance, upload) as path:
                 await add_image(instance, account, path, upload.filename, work_id=work_id)
         except FediartError as problem:
+            count_refusal(request, problem)
             problems.append(f"{upload.filename[-80:]}: {problem.message}")
     return problems
 
@@ -234,6 +240,7 @@ async def _keep_picture(request: Request, account: Account, image: Image, form: 
         elif action == f"again-{image.id}":
             await try_again(instance, account, image.id)
     except FediartError as problem:
+        count_refusal(request, problem)
         problems.append(problem.message)
 
 

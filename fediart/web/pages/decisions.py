@@ -14,6 +14,7 @@ from fediart.storage import audit, reviews
 from fediart.storage import shown as shown_rows
 from fediart.studio.ask_moderator import ask_moderator, own_review, show_proof, tell_moderators
 from fediart.web.pages.forms import go, instance_of, member, path_id, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 from fediart.web.security import FILE_POLICY
 from fediart.web.uploads import on_disk
@@ -41,8 +42,9 @@ async def one(request: Request) -> Response:
                 await ask_moderator(instance, account, review.work_id, text(form, "appeal"))
                 return go("/decisions")
             await tell_moderators(instance, account, review_id, text(form, "words").replace("\r\n", "\n"))
-            problems = await _show(instance, account, review_id, form)
+            problems = await _show(request, account, review_id, form)
         except FediartError as problem:
+            count_refusal(request, problem)
             problems.append(problem.message)
         appeal = text(form, "appeal")
     if problems:
@@ -50,8 +52,8 @@ async def one(request: Request) -> Response:
     return go(f"/decisions/{review_id}")
 
 
-async def _show(instance: Instance, account: Account, review_id: int, form: FormData) -> list[str]:
-    problems = []
+async def _show(request: Request, account: Account, review_id: int, form: FormData) -> list[str]:
+    instance, problems = instance_of(request), []
     for upload in form.getlist("files"):
         if not isinstance(upload, UploadFile) or not upload.filename:
             continue
@@ -59,6 +61,7 @@ async def _show(instance: Instance, account: Account, review_id: int, form: Form
             async with on_disk(instance, upload) as path:
                 await show_proof(instance, account, review_id, path, upload.filename)
         except FediartError as problem:
+            count_refusal(request, problem)
             problems.append(f"{upload.filename[-80:]}: {problem.message}")
     return problems
 

@@ -13,6 +13,7 @@ from fediart.studio.choose_rights import is_to_be_asked
 from fediart.studio.open_account import set_up, setup_is_open
 from fediart.studio.sign_up import sign_ups_of
 from fediart.web.pages.forms import go, instance_of, own_path, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.reservation import reserve_works
 from fediart.web.security import PasswordLimits, put_session, session_token, signed_in
@@ -51,6 +52,7 @@ async def setup(request: Request) -> Response:
     except NotFound:
         raise
     except FediartError as problem:
+        count_refusal(request, problem)
         values = {"token": token, "username": username, "problem": problem.message}
         return await render(request, "setup.html", problem.status, asked_to_wait(problem), **values)
     return await let_in(request, username, password, "/settings/profile")
@@ -87,6 +89,7 @@ async def sign_in(request: Request) -> Response:
         _limit(request, acts.meant_username(username))
         return await let_in(request, username, password, on or "/home")
     except FediartError as problem:
+        count_refusal(request, problem)
         values = {"username": username, "problem": problem.message, "back": on, "welcome": await _welcomes(request)}
         return await render(request, "sign_in.html", problem.status, asked_to_wait(problem), **values)
 

@@ -12,6 +12,7 @@ from fediart.storage import accounts, actors
 from fediart.studio.delete_account import delete_account, keeps_last_owner
 from fediart.studio.move_account import add_alias, drop_alias, may_move_at, move_account, return_account
 from fediart.web.pages.forms import account_holder, go, instance_of, member, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, put_session
 
@@ -40,6 +41,7 @@ async def moving(request: Request) -> Response:
         elif action == "return":
             await return_account(instance, account)
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, account, action, words[:2_000], problem)
     return go("/settings/moving")
 
@@ -84,6 +86,7 @@ async def leaving(request: Request) -> Response:
             _limit(request, account)
             await delete_account(instance, account, name, password)
         except FediartError as refused:
+            count_refusal(request, refused)
             problem = refused
         else:
             response = await render(request, "left.html")

@@ -23,6 +23,7 @@ from fediart.studio.use_pictures import use_pictures
 from fediart.web.activitypub import documents
 from fediart.web.negotiate import wants_activity
 from fediart.web.pages.forms import back, go, instance_of, member, member_or_sign_in, path_id, text, to_origin, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import profile_path, render, render_text
 from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
@@ -109,6 +110,7 @@ async def search(request: Request) -> Response:
         if isinstance(found, Actor) and await instance_of(request).storage.read(hides_from, found, account.actor_id):
             raise NotFound("Nobody is found under this name.")
     except FediartError as problem:
+        count_refusal(request, problem)
         return await render(request, "search.html", 200, q=words[:200], problem=problem.message)
     if isinstance(found, Work):
         return go(f"/works/{found.id}")

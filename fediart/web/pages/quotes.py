@@ -11,6 +11,7 @@ from fediart.ids import parse_id
 from fediart.storage import quotes as rows
 from fediart.studio.allow_quotes import allow_quotes, take_back_quote
 from fediart.web.pages.forms import go, instance_of, member, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 PAGE = 50
@@ -31,6 +32,7 @@ async def quotes(request: Request) -> Response:
             await take_back_quote(instance, account, parse_id(action.removeprefix("take-back-")) or 0)
             return go("/settings/quotes#quoted")
         except FediartError as refused:
+            count_refusal(request, refused)
             problem = refused.message
     max_id = parse_id(request.query_params.get("max_id", ""))
     found = await instance.storage.read(rows.quotes_of_artist, account.actor_id, max_id=max_id, limit=PAGE)

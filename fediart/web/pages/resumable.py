@@ -15,6 +15,7 @@ from fediart.domain.actors import Account
 from fediart.errors import BadInput, Conflict
 from fediart.studio.resume_upload import begin_upload, discard_upload, go_on, upload_held
 from fediart.web.pages.forms import instance_of, member, path_id
+from fediart.web.refusals import count_refusal
 from fediart.web.security import check_form
 
 VERSION = "1.0.0"
@@ -75,6 +76,7 @@ async def one(request: Request) -> Response:
     try:
         size, image_id = await go_on(instance, account, id_, _number(request, "upload-offset"), request.stream())
     except Conflict as problem:
+        count_refusal(request, problem)
         _, size = await upload_held(instance, account, id_)
         return _told(409, problem.message, {"upload-offset": str(size)})
     except ClientDisconnect:

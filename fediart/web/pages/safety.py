@@ -21,6 +21,7 @@ from fediart.studio import block_actor
 from fediart.studio.keep_filter import drop_filter, keep_filter
 from fediart.studio.report_actor import report_actor
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import profile_path, render
 
 PAGE = 50
@@ -85,6 +86,7 @@ async def report(request: Request) -> Response:
             await report_actor(instance, account, target, category=category, comment=words, work_ids=ids, forward=forward)
             done = True
         except FediartError as refused:
+            count_refusal(request, refused)
             problem, status = refused.message, refused.status
     return await render(
         request,
@@ -118,6 +120,7 @@ async def people(request: Request) -> Response:
             await _DEEDS[action](instance_of(request), account, form, parse_id(number) or 0)
             return go("/settings/people" + ("#filters" if "filter" in action else ""))
         except FediartError as refused:
+            count_refusal(request, refused)
             problem = refused.message
             words = {"host": text(form, "host")[:200], "words": text(form, "words")[:4_000]}
     return await _people_page(request, account, problem, 422, **words)

@@ -26,6 +26,7 @@ from fediart.studio.sign_in import change_password
 from fediart.text.compose import typed
 from fediart.web.pages.forms import account_holder, go, instance_of, member, text, trusted_form
 from fediart.web.pages.rights_form import form_for_all, said_licensing, said_reservation, told_to_machines
+from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, put_session
 from fediart.web.uploads import on_disk
@@ -50,6 +51,7 @@ async def profile(request: Request) -> Response:
         try:
             await edit_profile(instance, account, name=name, bio=bio, fields=fields, locked=locked)
         except FediartError as problem:
+            count_refusal(request, problem)
             problems.append(problem.message)
         for purpose in (Purpose.AVATAR, Purpose.HEADER):
             upload = form.get(purpose.value)
@@ -58,6 +60,7 @@ async def profile(request: Request) -> Response:
                     async with on_disk(instance, upload) as path:
                         await put_portrait(instance, account, path, upload.filename, purpose)
                 except FediartError as problem:
+                    count_refusal(request, problem)
                     problems.append(f"{upload.filename[-80:]}: {problem.message}")
     if problems:
         return await _profile_page(request, shown, name, bio, fields, locked, problems, 422)
@@ -123,6 +126,7 @@ async def rights(request: Request) -> Response:
     try:
         await choose_rights(instance, account, chosen)
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _rights_page(request, account, chosen, [problem.message], status=problem.status)
     return await _rights_page(request, account, await _choices(instance, account), [], done=True)
 
@@ -187,6 +191,7 @@ async def password(request: Request) -> Response:
         limits.take(request, f"the password of {account.id}")
         token = await change_password(instance_of(request), account, old, new, request.headers.get("user-agent", ""))
     except FediartError as problem:
+        count_refusal(request, problem)
         headers = asked_to_wait(problem)
         return await render(request, "settings_password.html", problem.status, headers, problem=problem.message, done=False)
     response = go("/settings/password?done=1")

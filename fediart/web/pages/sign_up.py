@@ -15,6 +15,7 @@ from fediart.studio import sign_up as acts
 from fediart.studio.sign_up import Outcome, Wish, sign_ups_of
 from fediart.web.pages.door import let_in
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import SignUpLimits, signed_in
 
@@ -42,6 +43,7 @@ async def sign_up(request: Request) -> Response:
         _limits(request).take_sign_up(request)
         outcome = await acts.sign_up(instance_of(request), wish)
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, wish, problem)
     if outcome == Outcome.OPENED:
         return await let_in(request, wish.username, wish.password, "/settings/profile")
@@ -93,6 +95,7 @@ async def forgot(request: Request) -> Response:
             _limits(request).take_letter(request, asked.lower() if "." in asked else sign_in.meant_username(asked))
             await regain_account.ask_for_link(instance, asked)
         except FediartError as refused:
+            count_refusal(request, refused)
             problem, status, headers = refused.message, refused.status, asked_to_wait(refused)
         else:
             return await render(request, "forgot.html", with_mail=with_mail, asked=asked, done=True, problem="")
@@ -115,6 +118,7 @@ async def reset(request: Request) -> Response:
         except NotFound:
             raise
         except FediartError as refused:
+            count_refusal(request, refused)
             problem = refused
         else:
             return await render(request, "reset.html", token="", problem="", done=True)

@@ -39,6 +39,7 @@ from fediart.web.pages.composer import quote_policy_in, waiting_in_words
 from fediart.web.pages.declared import choices_of, declared_in
 from fediart.web.pages.forms import back, go, instance_of, member, path_id, text, to_origin, trusted_form
 from fediart.web.pages.rights_form import form_for_work, is_answered, said_licensing, said_reservation
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 from fediart.web.reservation import reserve_works
 from fediart.web.security import signed_in
@@ -223,7 +224,8 @@ async def _reply(request: Request, account: Account, work_id: int, words: str, c
     draft_id = await start_draft(instance, account, Draft(text=words, visibility=visibility, in_reply_to_id=work_id))
     try:
         await publish_work(instance, account, draft_id)
-    except FediartError:
+    except FediartError as problem:
+        count_refusal(request, problem)
         return go(f"/compose/{draft_id}")
     return go(f"/works/{work_id}#talk")
 
@@ -263,6 +265,7 @@ async def edit(request: Request) -> Response:
         if replace(draft, reply_policy=replies or held.reply_policy) != replace(held, visibility=audience):
             await edit_work(instance, account, work_id, draft)
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _edit_page(request, seen, draft, problem.message, problem.status)
     return go(f"/works/{work_id}")
 

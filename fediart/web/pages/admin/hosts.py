@@ -13,6 +13,7 @@ from fediart.office.limit_host import import_hosts, lift_host_rule, put_host_rul
 from fediart.storage import host_rules
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 MAX_LIST = 4_000_000
@@ -48,6 +49,7 @@ async def hosts(request: Request) -> Response:
                 is_public=is_public,
             )
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, typed, problem=problem.message, status=problem.status)
     return go("/admin/hosts")
 

@@ -16,6 +16,7 @@ from fediart.storage.space import space_of
 from fediart.studio.follow_actor import find_actor
 from fediart.web.pages.admin.door import moderator
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 PAGE = 50
@@ -47,6 +48,7 @@ async def people(request: Request) -> Response:
         else:
             raise BadInput("There is nothing to do.")
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, account, problem.message, problem.status, name=name, reason=reason)
     return go("/admin/people")
 

@@ -19,6 +19,7 @@ from fediart.office.dry_run import count_changes, in_words
 from fediart.storage import policies, verdicts
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 TICKS = (
@@ -61,6 +62,7 @@ async def policy(request: Request) -> Response:
         try:
             tried = _asked_for(current, form)
         except BadInput as problem:
+            count_refusal(request, problem)
             return await _page(request, current, current, problem=problem.message, typed=form, status=422)
         if text(form, "number") != str(current.number):
             late = f"Somebody changed the policy while this page was open: it is revision {current.number} now. Look again."

@@ -18,6 +18,7 @@ from fediart.office.decide_review import LABEL_CHOICES, Said, decide_review, may
 from fediart.storage import audit, reports, reviews
 from fediart.web.pages.admin.door import moderator, waiting_reviews
 from fediart.web.pages.forms import go, instance_of, path_id, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 from fediart.web.security import FILE_POLICY
 
@@ -64,6 +65,7 @@ async def one(request: Request) -> Response:
     except NotFound:
         raise
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, account, review_id, problem, said)
     return go("/admin/review" if said.verb != Verb.ASK else f"/admin/review/{review_id}")
 

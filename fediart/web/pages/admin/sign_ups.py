@@ -13,6 +13,7 @@ from fediart.storage import sign_ups as rows
 from fediart.studio.sign_up import sign_ups_of
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 
@@ -42,6 +43,7 @@ async def sign_ups(request: Request) -> Response:
         elif action == "refuse":
             await acts.turn_away(instance, which, reason, by=account)
     except FediartError as problem:
+        count_refusal(request, problem)
         return await _page(request, problem=problem)
     return go("/admin/sign-ups")
 

@@ -13,6 +13,7 @@ from fediart.office.check_signals import Check, check_signals, is_reachable, ove
 from fediart.remote.client import Answer
 from fediart.web.pages.admin.door import admin
 from fediart.web.pages.forms import instance_of, trusted_form
+from fediart.web.refusals import count_refusal
 from fediart.web.render import render
 
 
@@ -33,6 +34,7 @@ async def check(request: Request) -> Response:
     try:
         checks = await check_signals(instance, fetch)
     except FediartError as trouble:
+        count_refusal(request, trouble)
         problem = trouble.message
     status = 502 if problem else 200
     return await render(request, "admin/signals.html", status, checks=checks, is_public=is_public, problem=problem)
