@@ -46,6 +46,8 @@ ROWS = {
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",
     50: "A flood of sign-ins",
+    61: "A network that cuts, delays, swallows and lies",
+    66: "What was said, against what came, through kills and cuts",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 
