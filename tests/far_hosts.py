@@ -61,36 +61,44 @@ class FarHosts:
 
     def says(self, client: httpx.Client, inbox: str, activity: dict[str, Any]) -> int:
         """Deliver an activity, signed by its actor. Returns the status of the answer. Raises httpx.TransportError."""
-        body = json.dumps(activity).encode()
-        headers = sign_request("POST", inbox, body, f"{activity['actor']}#main-key", self._private, system_clock())
+        body, headers = self.signed(inbox, activity)
         return client.post(inbox, content=body, headers=headers).status_code
+
+    def signed(self, inbox: str, activity: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+        """An activity as it goes on the wire, and the headers with which its actor signs it."""
+        body = json.dumps(activity).encode()
+        return body, sign_request("POST", inbox, body, f"{activity['actor']}#main-key", self._private, system_clock())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = dict(scope["headers"])[b"host"].decode()
         url = f"http://{host}{scope['path']}"
         if scope["method"] == "POST":
-            body = b""
-            while (message := await receive()).get("more_body") or message["type"] == "http.request":
-                body += message.get("body", b"")
-                if not message.get("more_body"):
-                    break
-            self.received.append(Received(url, body))
+            self.received.append(Received(url, await read_body(receive)))
             await asyncio.sleep(self._hold_s)
-            await _answer(send, 202, b"")
+            await send_answer(send, 202, b"")
         else:
-            await _answer(send, 200, json.dumps(self._document(url)).encode())
+            await send_answer(send, 200, json.dumps(self._document(url)).encode())
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
+async def read_body(receive: Receive) -> bytes:
+    body = b""
+    while (message := await receive()).get("more_body") or message["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
+
+
+async def send_answer(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", AP_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 @contextlib.contextmanager
-def far_hosts(count: int, *, hold_s: float = 0) -> Iterator[FarHosts]:
+def far_hosts(count: int, *, hold_s: float = 0, kind: type[FarHosts] = FarHosts) -> Iterator[FarHosts]:
     listeners = [socket.create_server(("127.0.0.1", 0), backlog=256) for _ in range(count)]
-    hosts = FarHosts([listener.getsockname()[1] for listener in listeners], hold_s)
+    hosts = kind([listener.getsockname()[1] for listener in listeners], hold_s)
     server = uvicorn.Server(uvicorn.Config(hosts, lifespan="off", log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners})
     thread.start()

@@ -52,6 +52,8 @@ ROWS = {
     51: "Lists and backups of somebody else",
     67: "What can be seen in the code and its locks",
     68: "Anything at all, at random",
+    61: "A network that cuts, delays, swallows and lies",
+    66: "What was said, against what came, through kills and cuts",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

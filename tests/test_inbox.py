@@ -123,6 +123,19 @@ async def test_an_accept_is_understood_in_every_shape(scene: Scene, shape: str) 
     assert (await relationship(scene.world, account_id))["following"]
 
 
+async def test_a_late_answer_to_a_request_that_was_taken_back_is_none_to_the_next_one(scene: Scene) -> None:
+    account_id, first = await ask_to_follow(scene.world, scene.ana)
+    await scene.world.client.post(f"/api/v1/accounts/{account_id}/unfollow")
+    await scene.world.client.post(f"/api/v1/accounts/{account_id}/follow")
+    _, second = await until(lambda: len(asked := scene.far.received("Follow")) == 2 and asked)
+    for kind in ("Accept", "Reject"):
+        await scene.heard(scene.ana, scene.ana.activity(kind, first))
+        held = await relationship(scene.world, account_id)
+        assert (held["requested"], held["following"]) == (True, False), kind
+    await scene.heard(scene.ana, scene.ana.activity("Accept", second))
+    assert (await relationship(scene.world, account_id))["following"]
+
+
 @pytest.mark.parametrize("who", ["bo", "eve"])
 @pytest.mark.parametrize("kind", ["Accept", "Reject"])
 @pytest.mark.row(14)

@@ -9,21 +9,22 @@ import ipaddress
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Files: the authority's own certificate, and one with its key for servers here."""
+    """Files: the authority's own certificate and key, and a certificate with its key for servers here."""
 
     root: Path
+    root_key: Path
     certificate: Path
     key: Path
 
@@ -51,29 +52,55 @@ _MAY_SIGN = x509.KeyUsage(
 """Python 3.13 refuses an authority that does not say so."""
 
 
-def make_authority(folder: Path, *more: str, lasts: datetime.timedelta = datetime.timedelta(days=2)) -> Authority:
+_ISSUER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thrown away after the tests")])
+_LASTS = datetime.timedelta(days=2)
+
+
+def make_authority(folder: Path, *more: str, lasts: datetime.timedelta = _LASTS) -> Authority:
     """`more`: further names of servers. `lasts`: from now; what is below 0 has expired."""
     folder.mkdir(parents=True, exist_ok=True)
-    ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "thrown away after the tests")])
-    now = datetime.datetime.now(datetime.UTC)
-
-    def begun(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        return builder.not_valid_after(now + lasts)
-
+    ours = ec.generate_private_key(ec.SECP256R1())
     whose = x509.SubjectKeyIdentifier.from_public_key(ours.public_key())
-    root = begun(issuer, ours.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    root = _begun(_ISSUER, ours.public_key(), lasts)
+    root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     root = root.add_extension(whose, critical=False).add_extension(_MAY_SIGN, critical=True)
-    names = [*map(x509.DNSName, ("localhost", *more)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    leaf = begun(x509.Name([]), theirs.public_key()).add_extension(x509.SubjectAlternativeName(names), critical=True)
-    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(whose), critical=False)
-    made = Authority(folder / "root.pem", folder / "certificate.pem", folder / "key.pem")
+    made = Authority(folder / "root.pem", folder / "root-key.pem", folder / "certificate.pem", folder / "key.pem")
     made.root.write_bytes(root.sign(ours, hashes.SHA256()).public_bytes(Encoding.PEM))
+    made.root_key.write_bytes(_pem(ours))
+    return certify(made, folder, "localhost", "127.0.0.1", *more, lasts=lasts)
+
+
+def certify(authority: Authority, folder: Path, *names: str, lasts: datetime.timedelta = _LASTS) -> Authority:
+    """The same authority with another certificate for a server, under these names only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = load_pem_private_key(authority.root_key.read_bytes(), None)
+    assert isinstance(ours, ec.EllipticCurvePrivateKey)
+    whose, theirs = x509.SubjectKeyIdentifier.from_public_key(ours.public_key()), ec.generate_private_key(ec.SECP256R1())
+    leaf = _begun(x509.Name([]), theirs.public_key(), lasts)
+    leaf = leaf.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=True)
+    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(whose), critical=False)
+    made = replace(authority, certificate=folder / "certificate.pem", key=folder / "key.pem")
     made.certificate.write_bytes(leaf.sign(ours, hashes.SHA256()).public_bytes(Encoding.PEM))
-    made.key.write_bytes(theirs.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    made.key.write_bytes(_pem(theirs))
     return made
+
+
+def _begun(subject: x509.Name, key: ec.EllipticCurvePublicKey, lasts: datetime.timedelta) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(_ISSUER).public_key(key)
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+    return builder.not_valid_after(now + lasts)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @contextlib.contextmanager

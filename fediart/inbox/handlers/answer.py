@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from fediart.activitypub.identifiers import same_host
 from fediart.activitypub.parsers import fields
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
@@ -15,12 +16,14 @@ from fediart.storage.follows import follow_of_uri
 
 
 def _asked(db: Connection, sender: Actor, activity: ParsedActivity) -> Follow | None:
-    """Our request that is answered: by its id, else by who asked whom."""
+    """Our request that is answered: by its id, else, where that is none of ours, by who asked whom."""
     if activity.object_uri is not None and (found := follow_of_uri(db, activity.object_uri)) is not None:
         return found if found.followee_id == sender.id else None
     if activity.object is None or fields.uri(activity.object.get("object")) != sender.uri:
         return None
     asker = actors.actor_by_uri(db, fields.uri(activity.object.get("actor")) or "")
+    if asker is not None and activity.object_uri is not None and same_host(activity.object_uri, asker.uri):
+        return None  # an id of ours, of a request that was taken back since: the present one has another
     return follows.follow_between(db, asker.id, sender.id) if asker is not None and asker.is_local else None
 
 
