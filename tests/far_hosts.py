@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,10 @@ class FarHosts:
     def __init__(self, ports: list[int], hold_s: float) -> None:
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.received: list[Received] = []
+        self.hanging: set[str] = set()
+        """Inboxes that never answer. `most_at_once`: so many requests of one host were in hand at the same time."""
+        self.most_at_once = 0
+        self._inside: Counter[str] = Counter()
         self._hold_s = hold_s
         self._private, self._public = generate_rsa_pair()
 
@@ -61,9 +66,13 @@ class FarHosts:
 
     def says(self, client: httpx.Client, inbox: str, activity: dict[str, Any]) -> int:
         """Deliver an activity, signed by its actor. Returns the status of the answer. Raises httpx.TransportError."""
-        body = json.dumps(activity).encode()
-        headers = sign_request("POST", inbox, body, f"{activity['actor']}#main-key", self._private, system_clock())
+        body, headers = self.signed(inbox, activity)
         return client.post(inbox, content=body, headers=headers).status_code
+
+    def signed(self, inbox: str, activity: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+        """(body, headers) of a POST of an activity to `inbox`, signed by its actor."""
+        body = json.dumps(activity).encode()
+        return body, sign_request("POST", inbox, body, f"{activity['actor']}#main-key", self._private, system_clock())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = dict(scope["headers"])[b"host"].decode()
@@ -75,7 +84,12 @@ class FarHosts:
                 if not message.get("more_body"):
                     break
             self.received.append(Received(url, body))
-            await asyncio.sleep(self._hold_s)
+            self._inside[host] += 1
+            self.most_at_once = max(self.most_at_once, self._inside[host])
+            try:
+                await asyncio.sleep(3600 if url in self.hanging else self._hold_s)
+            finally:
+                self._inside[host] -= 1
             await _answer(send, 202, b"")
         else:
             await _answer(send, 200, json.dumps(self._document(url)).encode())

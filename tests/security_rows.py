@@ -46,6 +46,14 @@ ROWS = {
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",
     50: "A flood of sign-ins",
+    52: "A kill while deliveries go out",
+    53: "A kill while activities come in",
+    54: "An error between a change and what others hear of it",
+    55: "Servers that hang, among many that do not",
+    56: "Servers that refuse, want quiet, or are away for a week",
+    57: "The order in which one server hears of things",
+    58: "A disk that is full, or cannot be written",
+    60: "A clock that jumps",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
 
+from fediart.activitypub.builders.activities import outdated_by
 from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.synchronisation import HEADER, Synchronisation, build_header, digest_of, synchronisation_url
 from fediart.domain.hosts import RETRY_MS, Host, wait_ms
@@ -27,6 +28,7 @@ from fediart.storage.deliveries import (
     end_sendings,
     hold_lane,
     host_of_lane,
+    is_awaited,
     try_again,
     try_one,
 )
@@ -45,7 +47,9 @@ SIDELINE_AFTER = 4
 
 
 async def claim_deliveries(instance: Instance, lease: str, limit: int) -> Sequence[Sending]:
-    return await instance.storage.write(claim_sendings, now=instance.clock(), lease=lease, lease_ms=LEASE_MS, limit=limit)
+    return await instance.storage.write(
+        claim_sendings, now=instance.clock(), lease=lease, lease_ms=LEASE_MS, limit=limit, later=outdated_by
+    )
 
 
 NEXT_LOOK_MS = 30_000
@@ -88,12 +92,21 @@ def _try_now(db: Connection, name: str, now: int) -> int:
     return try_again(db, name, now)
 
 
-class Sender:
-    """Sends lanes. How deliveries of several lanes end is written down together, before each lane goes on."""
+CATCH_UP_S = 0.2
+"""Between two requests to a host that was away and has not heard everything yet."""
 
-    def __init__(self, instance: Instance, lease: str) -> None:
+
+class Sender:
+    """Sends lanes. How deliveries of several lanes end is written down together, before each lane goes on.
+
+    A host that comes back hears what has waited for it at five requests a second at most. `pause`: waits for so many seconds.
+    """
+
+    def __init__(self, instance: Instance, lease: str, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         self._instance = instance
         self._lease = lease
+        self._pause = pause
+        self._catching_up: set[str] = set()
         self._ended: list[tuple[int, str | None, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._speaking = OnePerHost()
@@ -127,7 +140,11 @@ class Sender:
         if (quiet := await self._quiet_until(host)) > instance.clock():
             await self._wait(lane, quiet, lane[0].problem or "it asked us to wait")
             return
+        if instance.hosts.of(host).is_failing:
+            self._catching_up.add(host)
         for index, sending in enumerate(lane):
+            if index and host in self._catching_up:
+                await self._pause(CATCH_UP_S)
             if sending.key_pem is None:
                 outcome: Outcome = Dead("its author is gone")
             else:
@@ -139,10 +156,16 @@ class Sender:
                 held = _after(instance.hosts.of(host), outcome, instance.clock())
                 await instance.storage.write(_put_off, sending, outcome, held, rest, self._lease, instance.clock())
                 instance.hosts.put(held)
+                self._catching_up.discard(host)
                 return
             if isinstance(outcome, Delivered) or outcome.was_answered:
                 await instance.hosts.learn(instance.hosts.of(host).answered())
             await self._end(sending.id, outcome.reason if isinstance(outcome, Dead) else None)
+        if host in self._catching_up:
+            if await instance.storage.read(is_awaited, host):
+                await self._pause(CATCH_UP_S)
+            else:
+                self._catching_up.discard(host)
 
     async def _end(self, id_: int, problem: str | None) -> None:
         """Returns once it is on disk. What ends while a write is under way shares the next one. `problem` None: it was taken."""
