@@ -395,6 +395,14 @@ async def test_a_lane_keeps_its_order_and_is_in_one_hand_only(storage: Storage) 
     assert await claimed(storage, "one", now=NOW + 9_000) == [ids[0], ids[1], ids[3]]
 
 
+@pytest.mark.row(57)
+async def test_what_is_tried_again_comes_before_what_waited_behind_it_however_few_are_taken(storage: Storage) -> None:
+    ids = await queued(storage, "a", "a", "a", "a")
+    assert await claimed(storage, "one", limit=1) == ids[:1]
+    await storage.write(leases.defer, t.jobs, ids[0], lease="one", run_at=NOW + 9_000, problem="away")
+    assert await claimed(storage, "one", now=NOW + 9_000, limit=2) == ids[:2]
+
+
 async def test_rows_of_one_lane_come_oldest_first_whatever_their_turn(storage: Storage) -> None:
     ids = await queued(storage, "a", "a", "a")
     await storage.write(lambda db: db.execute(update(t.jobs).where(t.jobs.c.id == ids[2]).values(run_at=NOW - 50)))

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, text, update
-
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, or_, select, text, update
 
 def claim(
     db: Connection,
@@ -46,19 +45,34 @@ def claim(
         or_(other.c.leased_until > now, and_(text("other.attempts > 0"), other.c.run_at > now)),
     )
     chosen = (
-        select(table.c.id)
+        select(table.c.id, table.c.lane)
         .where(due, table.c.lane.not_in(busy))
         .order_by(*((table.c.turn,) if in_turn else ()), table.c.run_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(db.execute(chosen).scalars())
-    if not ids:
+    found = {row.id: row.lane for row in db.execute(chosen)}
+    if not found:
         return []
+    ids = _oldest_of_lanes(db, table, found, due)
     db.execute(
         update(table).where(table.c.id.in_(ids)).values(leased_until=now + lease_ms, lease=lease, attempts=table.c.attempts + 1)
     )
     return list(db.execute(select(table).where(table.c.id.in_(ids)).order_by(table.c.id)))
+
+
+def _oldest_of_lanes(db: Connection, table: Table, found: dict[int, str], due: ColumnElement[bool]) -> list[int]:
+    """As many ids of each lane as were found (id → lane), but the oldest: what was tried is due after those behind it."""
+    lanes = set(found.values()) - {""}
+    if not lanes:
+        return list(found)
+    tried = select(table.c.id, table.c.lane).where(text("attempts > 0"), due, table.c.lane.in_(lanes))
+    for row in db.execute(tried.with_for_update(skip_locked=True)).all():
+        last = max(id_ for id_, lane in found.items() if lane == row.lane)
+        if row.id not in found and row.id < last:
+            del found[last]
+            found[row.id] = row.lane
+    return list(found)
 
 
 def renew(db: Connection, table: Table, ids: list[int], *, lease: str, until: int) -> None:
