@@ -23,6 +23,7 @@ from fediart.office.keep_backups import plan_backups
 from fediart.office.prune import discard_retired, keep_sightings, prune
 from fediart.outbox import deliver
 from fediart.storage import leases
+from fediart.storage.engine import is_no_room
 from fediart.storage.tables import deliveries, jobs
 
 log = structlog.get_logger("fediart.jobs")
@@ -95,6 +96,7 @@ def _arrival_crew(instance: Instance, lease: str) -> Crew:
         claim=handling.claim,
         work=handling.work_lane,
         renew=partial(_renew, instance, jobs, dispatch.LEASE_MS, lease),
+        give_back=partial(_give_back, instance, jobs, lease),
         lanes=dispatch.LANES,
         batch=dispatch.BATCH,
         lease_ms=dispatch.LEASE_MS,
@@ -107,6 +109,7 @@ def _delivery_crew(instance: Instance, lease: str) -> Crew:
         claim=partial(deliver.claim_deliveries, instance, lease),
         work=deliver.Sender(instance, lease).send_lane,
         renew=partial(_renew, instance, deliveries, deliver.LEASE_MS, lease),
+        give_back=partial(_give_back, instance, deliveries, lease),
         lanes=deliver.LANES,
         batch=deliver.BATCH,
         lease_ms=deliver.LEASE_MS,
@@ -132,6 +135,7 @@ def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
         claim=claim,
         work=partial(_work_lane, instance, name, kind, lease),
         renew=partial(_renew, instance, jobs, kind.lease_ms, lease),
+        give_back=partial(_give_back, instance, jobs, lease),
         lanes=kind.lanes,
         batch=kind.batch,
         lease_ms=kind.lease_ms,
@@ -140,6 +144,10 @@ def _job_crew(instance: Instance, name: str, kind: Kind, lease: str) -> Crew:
 
 async def _renew(instance: Instance, table: Any, lease_ms: int, lease: str, ids: list[int]) -> None:
     await instance.storage.write(leases.renew, table, ids, lease=lease, until=instance.clock() + lease_ms)
+
+
+async def _give_back(instance: Instance, table: Any, lease: str, ids: list[int]) -> None:
+    await instance.storage.write(leases.give_back, table, ids, lease=lease)
 
 
 async def _work_lane(instance: Instance, name: str, kind: Kind, lease: str, lane: list[Row[Any]]) -> None:
@@ -165,19 +173,21 @@ async def _did(instance: Instance, name: str, kind: Kind, row: Row[Any], lease: 
         expected = isinstance(problem, FediartError)
         reason = problem.message if isinstance(problem, FediartError) else repr(problem)
         # A full disk or a database that is away is no fault of the job: it waits as long as that takes.
-        if row.attempts >= kind.tries and not isinstance(problem, Unavailable):
+        waits = isinstance(problem, Unavailable) or is_no_room(problem)
+        if row.attempts >= kind.tries and not waits:
             log.error("job.given_up", attempts=row.attempts, reason=reason, exc_info=not expected)
             instance.metrics.jobs_done.count(name, "given_up")
             await kind.give_up(instance, payload)
             return True
         log.warning("job.deferred", attempts=row.attempts, reason=reason, exc_info=not expected)
         instance.metrics.jobs_done.count(name, "deferred")
-        await instance.storage.write(_defer, row, lease, instance.clock(), reason)
+        longest = leases.WAIT_FOR_ROOM_MS if waits else LONGEST_WAIT_MS
+        await instance.storage.write(_defer, row, lease, instance.clock(), reason, longest)
         return False
     instance.metrics.jobs_done.count(name, "done")
     return True
 
 
-def _defer(db: Connection, row: Row[Any], lease: str, now: int, reason: str) -> None:
-    wait = min(5_000 * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
+def _defer(db: Connection, row: Row[Any], lease: str, now: int, reason: str, longest: int) -> None:
+    wait = min(5_000 * 4 ** min(row.attempts - 1, 8), longest)
     leases.defer(db, jobs, row.id, lease=lease, run_at=now + wait, problem=reason)

@@ -14,6 +14,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, or_, select, text, update
 
+WAIT_FOR_ROOM_MS = 5 * 60 * 1000
+"""At most so long waits what failed because the disk is full or the database away: once they are well it goes on soon."""
+
+
 def claim(
     db: Connection,
     table: Table,
