@@ -37,6 +37,7 @@ FIRST_PRUNE_S, PRUNE_S = 60, 3600
 async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     """Work off jobs and deliveries while the block runs. One process per database does this."""
     await release_leases(instance)
+    await instance.storage.write(_clock_went_back, instance.clock())  # perhaps it did while nothing ran
     await discard_retired(instance)
     await plan_backups(instance)
     lease = secrets.token_hex(8)
@@ -45,6 +46,7 @@ async def running_jobs(instance: Instance) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(run_crew(crew, instance.alarm(crew.name))) for crew in crews]
     tasks.append(asyncio.create_task(_prune_hourly(instance)))
     tasks.append(asyncio.create_task(_keep_sightings(instance)))
+    tasks.append(asyncio.create_task(_watch_clock(instance)))
     if instance.config.cloak.fetch_encoders:
         tasks.append(asyncio.create_task(_fetch_encoders(instance)))
     try:
@@ -76,6 +78,31 @@ async def _keep_sightings(instance: Instance) -> None:
             await keep_sightings(instance)
         except Unavailable as problem:
             log.warning("jobs.sightings_lost", reason=problem.message, detail=problem.detail)
+
+
+LOOK_AT_CLOCK_S = 5.0
+
+
+async def _watch_clock(instance: Instance) -> None:
+    seen = instance.clock()
+    while True:
+        await asyncio.sleep(LOOK_AT_CLOCK_S)
+        before, seen = seen, instance.clock()
+        if seen >= before:
+            continue
+        log.warning("jobs.clock_went_back", milliseconds=before - seen)
+        try:
+            await instance.storage.write(_clock_went_back, seen)
+        except Unavailable as problem:
+            log.warning("jobs.clock_not_followed", reason=problem.message, detail=problem.detail)
+            seen = before  # looked at again the next time
+        else:
+            instance.wake(*instance.alarms)
+
+
+def _clock_went_back(db: Connection, now: int) -> None:
+    leases.clock_went_back(db, jobs, now=now, longest=LONGEST_WAIT_MS)
+    leases.clock_went_back(db, deliveries, now=now, longest=deliver.LONGEST_WAIT_MS)
 
 
 async def _fetch_encoders(instance: Instance) -> None:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from fediart.activitypub.builders.activities import outdated_by
 from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.synchronisation import HEADER, Synchronisation, build_header, digest_of, synchronisation_url
-from fediart.domain.hosts import RETRY_MS, Host, wait_ms
+from fediart.domain.hosts import PROBE_MS, RETRY_MS, Host, wait_ms
 from fediart.ids import time_of
 from fediart.instance import DELIVERY, Instance
 from fediart.remote.client import Signer
-from fediart.remote.deliver import Dead, Delivered, Outcome, Retry, deliver
+from fediart.remote.deliver import MAX_RETRY_AFTER_S, Dead, Delivered, Outcome, Retry, deliver
 from fediart.remote.hosts import OnePerHost
 from fediart.storage import leases
 from fediart.storage.deliveries import (
@@ -42,6 +42,9 @@ LANES = 96
 """Hosts that are spoken to at the same time."""
 
 BATCH = 96
+LONGEST_WAIT_MS = int(1.2 * PROBE_MS)
+"""No retry waits for longer."""
+
 SIDELINE_AFTER = 4
 """After so many refusals by a host that does answer, one delivery no longer holds up the others to that host."""
 
@@ -124,6 +127,8 @@ class Sender:
     async def _quiet_until(self, name: str) -> int:
         """Before this the host wants to hear nothing. Somebody may have decided otherwise, in another process."""
         held, now = self._instance.hosts.of(name), self._instance.clock()
+        if held.retry_at > now + MAX_RETRY_AFTER_S * 1000:
+            return 0  # nobody can ask for so much: the clock went back since
         if held.retry_at > now:
             stored = await self._instance.storage.read(host_named, name)
             held = stored or Host(name)

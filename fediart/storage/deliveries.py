@@ -58,11 +58,13 @@ def say(
     for_followers: bool = False,
 ) -> int:
     """Store an activity and one delivery for each distinct (inbox, host). Returns the activity's id."""
-    activity_id = new_id(now)
+    # Order by id is the order in which things were said, also after the clock went back.
+    said_at = max(now, time_of(db.execute(select(func.max(activities.c.id))).scalar() or 0) + 1)
+    activity_id = new_id(said_at)
     values = {"id": activity_id, "uri": uri, "actor_id": actor_id, "work_id": work_id, "body": body}
     db.execute(insert(activities).values(**values, for_followers=for_followers))
     rows = [
-        {"id": new_id(now), "activity_id": activity_id, "inbox": inbox, "lane": host, "run_at": now}
+        {"id": new_id(said_at), "activity_id": activity_id, "inbox": inbox, "lane": host, "run_at": now}
         for inbox, host in dict(inboxes).items()
     ]
     if rows:

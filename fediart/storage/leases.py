@@ -118,6 +118,16 @@ def release_all(db: Connection, table: Table) -> None:
     db.execute(update(table).where(table.c.leased_until > 0).values(leased_until=0, lease=""))
 
 
+def clock_went_back(db: Connection, table: Table, *, now: int, longest: int) -> None:
+    """The clock was ahead, and is right again. What was due as soon as it was made is due now, and no retry waits for longer than
+    `longest` ms. What is planned for a time keeps it. (An id tells when its row was made: `ids`.)
+    """
+    soon = and_(table.c.attempts == 0, table.c.run_at > now, table.c.run_at <= table.c.id // 65_536)
+    db.execute(update(table).where(soon).values(run_at=now))
+    far = and_(table.c.attempts > 0, table.c.run_at > now + longest, table.c.run_at < 1 << 62)
+    db.execute(update(table).where(far).values(run_at=now + longest))
+
+
 def depth(db: Connection, table: Table) -> tuple[int, int | None]:
     """(rows waiting, `run_at` of the one that has been due longest, or None)."""
     row = db.execute(select(func.count(), func.min(table.c.run_at)).select_from(table)).one()
