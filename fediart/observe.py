@@ -43,13 +43,19 @@ def hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict) 
 
 
 class _Stderr:
-    """Whatever stderr is at the moment: who has put another one in its place may have closed it since."""
+    """Whatever stderr is at the moment: who has put another one in its place may have closed it since.
+
+    It may be a file on a full disk. What cannot be written is lost then; whoever wanted to tell it goes on.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with contextlib.suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def set_up_logs(level: str, style: str) -> None:

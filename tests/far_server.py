@@ -21,7 +21,7 @@ import uvicorn
 from sqlalchemy import Connection, select
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from fediart.activitypub.signatures.integrity import add_proof
@@ -202,6 +202,8 @@ class FarServer:
         """The status that a request is refused with before anything else, or None."""
         self.hold_s = 0.0
         """How long it thinks before it answers."""
+        self.drops = False
+        """It reads what comes and hangs up in the middle of its answer."""
         self.most_at_once = 0
         """So many requests were in hand at the same time."""
         self._inside = 0
@@ -242,6 +244,9 @@ class FarServer:
         return [document for document in told if kind is None or document["type"] == kind]
 
     async def handle(self, request: Request) -> Response:
+        if self.drops:
+            await request.body()
+            return StreamingResponse(_nothing(), 202, headers={"content-length": "2"})
         self._inside += 1
         self.most_at_once = max(self.most_at_once, self._inside)
         try:
@@ -271,6 +276,10 @@ class FarServer:
         if answer.content_type is not None:
             response.headers["content-type"] = answer.content_type
         return response
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 class QuietServer(uvicorn.Server):

@@ -54,6 +54,14 @@ ROWS = {
     68: "Anything at all, at random",
     61: "A network that cuts, delays, swallows and lies",
     66: "What was said, against what came, through kills and cuts",
+    52: "A kill while deliveries go out",
+    53: "A kill while activities come in",
+    54: "An error between a change and what others hear of it",
+    55: "Servers that hang, among many that do not",
+    56: "Servers that refuse, want quiet, or are away for a week",
+    57: "The order in which one server hears of things",
+    58: "A disk that is full, or cannot be written",
+    60: "A clock that jumps",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

@@ -33,7 +33,7 @@ from fediart.studio.withdraw_work import withdraw_work
 from tests.postgres import Postgres
 from tests.world import World, a_world
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.row(54)]
 
 
 class Fault(Exception):

@@ -19,6 +19,7 @@ from tests.tiny_encoder import tiny_decoder, tiny_encoder
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "start": "--starts 1 --idle 0.5 --width 800 --works 1 --rounds 1 --calm-looks 3",
+    "restart": "--works 3 --hosts 40 --failing 10 --rounds 1 --work 0.3 --pages 2",
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
     "origin": "--width 400 --rounds 1",
@@ -109,6 +110,12 @@ def test_the_start_benchmark_measures_start_idling_and_pages_beside_a_cloak(figu
     found = figures_of("start")
     assert {"start_s", "idle_mb", "idle_cpu_percent", "accepted_s", "ratio_home", "ratio_profile"} <= set(found)
     assert found["looks_cloaking"] > 0
+
+
+def test_the_restart_benchmark_measures_a_full_and_an_empty_queue(figures_of: Figures) -> None:
+    found = figures_of("restart")
+    assert {"restart_s", "restart_cpu_s", "empty_s", "empty_cpu_s", "ratio_cpu", "page_ms"} <= set(found)
+    assert found["waiting"] == 3 * 40
 
 
 def test_the_origin_benchmark_measures_header_reading_and_rights_together(figures_of: Figures) -> None:

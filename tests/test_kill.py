@@ -144,6 +144,7 @@ class Senders:
                     self.wrong.append((status, activity["id"]))
 
 
+@pytest.mark.row(53)
 def test_what_was_accepted_before_a_kill_is_there_after_it_and_has_its_effect_once(artist: Keeper, dice: random.Random) -> None:
     count = 1000 if LONG else 200
     with far_hosts(1) as far:
@@ -202,6 +203,7 @@ def post_all(artist: Keeper, texts: list[str]) -> None:
                     time.sleep(0.05)
 
 
+@pytest.mark.row(52)
 def test_every_delivery_that_was_due_before_a_kill_arrives_after_it(artist: Keeper, dice: random.Random) -> None:
     posts, hosts, per_host = (25, 20, 2) if LONG else (10, 10, 2)
     with far_hosts(hosts, hold_s=0.02) as far:
@@ -240,6 +242,42 @@ def test_every_delivery_that_was_due_before_a_kill_arrives_after_it(artist: Keep
     )
     assert counts == [(len(followers), len(followers), 0)] * len(published), "each counted once"
     assert_sound(artist)
+
+
+@pytest.mark.row(52)
+def test_a_killed_server_is_back_at_once_with_a_long_queue_and_forgets_none_of_it(artist: Keeper) -> None:
+    """How soon: benchmarks/restart.py."""
+    posts, hosts, per_host = (100, 50, 10) if LONG else (6, 5, 10)
+    with far_hosts(hosts) as far:
+        followers = far.actors(per_host)
+        for follower in followers:
+            follow = said(follower, "Follow", artist.uri, f"{follower}#follow")
+            assert far.says(artist.client, f"{artist.side.url}/inbox", follow) == 202
+        wait_for("every follower has our Accept", lambda: len({item.inbox for item in far.received}) == len(followers))
+        wait_for("the Accepts are done with", lambda: is_idle(artist))
+        far.received.clear()
+        post_all(artist, [f"number {n}" for n in range(posts)])
+        assert artist.server is not None
+        artist.server.kill()
+        left = rows(artist, "SELECT count(*) FROM deliveries")[0]
+        assert left > 0, "there was no queue: this proves nothing"
+        artist.start()
+        page = artist.client.get("/@mira")
+        assert page.status_code == 200
+        assert f"number {posts - 1}" in page.text
+        wait_for("everything is delivered", lambda: is_idle(artist))
+        came = Counter((item.document["id"], item.inbox) for item in far.received)
+        assert len(came) == posts * len(followers)
+        print(f"{left} of {len(came)} deliveries were left, {came.total() - len(came)} came twice")
+        assert came.total() - len(came) <= hosts
+        assert rows(artist, "SELECT count(*) FROM deliveries") == [0]
+    assert_sound(artist)
+
+
+@pytest.mark.parametrize("table", ["jobs", "deliveries"])
+def test_a_start_frees_what_was_in_hand_without_looking_at_all_that_waits(artist: Keeper, table: str) -> None:
+    plan = rows(artist, f"EXPLAIN QUERY PLAN UPDATE {table} SET leased_until = 0 WHERE leased_until > 0")
+    assert [line[3] for line in plan] == [f"SEARCH {table} USING INDEX ix_{table}_leased_until (leased_until>?)"]
 
 
 # ---------------------------------------------------------------------------------------------------- pictures

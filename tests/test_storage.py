@@ -395,6 +395,32 @@ async def test_a_lane_keeps_its_order_and_is_in_one_hand_only(storage: Storage) 
     assert await claimed(storage, "one", now=NOW + 9_000) == [ids[0], ids[1], ids[3]]
 
 
+@pytest.mark.row(57)
+async def test_what_is_tried_again_comes_before_what_waited_behind_it_however_few_are_taken(storage: Storage) -> None:
+    ids = await queued(storage, "a", "a", "a", "a")
+    assert await claimed(storage, "one", limit=1) == ids[:1]
+    await storage.write(leases.defer, t.jobs, ids[0], lease="one", run_at=NOW + 9_000, problem="away")
+    assert await claimed(storage, "one", now=NOW + 9_000, limit=2) == ids[:2]
+
+
+@pytest.mark.row(60)
+async def test_where_the_clock_went_back_what_is_planned_for_a_time_keeps_it_and_the_rest_does_not_wait(storage: Storage) -> None:
+    hour = 3_600_000
+
+    def plan(db: Connection) -> None:
+        jobs.add_job(db, "planned", {}, now=NOW, run_at=NOW + hour)
+        jobs.add_job(db, "soon", {}, now=NOW + 24 * hour)
+        jobs.add_job(db, "held", {}, now=NOW, run_at=jobs.NEVER)
+        jobs.add_job(db, "tried", {}, now=NOW, run_at=NOW + 90 * hour)
+        db.execute(update(t.jobs).where(t.jobs.c.kind == "tried").values(attempts=3))
+        leases.clock_went_back(db, t.jobs, now=NOW, longest=2 * hour)
+
+    await storage.write(plan)
+    query = select(t.jobs.c.kind, t.jobs.c.run_at)
+    found = await storage.read(lambda db: {row.kind: row.run_at for row in db.execute(query)})
+    assert found == {"planned": NOW + hour, "soon": NOW, "held": jobs.NEVER, "tried": NOW + 2 * hour}
+
+
 async def test_rows_of_one_lane_come_oldest_first_whatever_their_turn(storage: Storage) -> None:
     ids = await queued(storage, "a", "a", "a")
     await storage.write(lambda db: db.execute(update(t.jobs).where(t.jobs.c.id == ids[2]).values(run_at=NOW - 50)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 DAY_MS = 24 * 3600 * 1000
-DEAD_AFTER_DAYS = 7
-"""A host that fails for so many days, and on as many of them, with no answer in between, counts as dead."""
+DEAD_AFTER_DAYS = 8
+"""A host that fails for so many days, and on as many of them, with no answer in between, counts as dead. So long a delivery
+is tried: until the first has been given up, whoever comes back hears everything within the hour."""
 
 PROBE_MS = DAY_MS
 """So often a dead host is tried without having been heard."""
@@ -14,7 +15,7 @@ PROBE_MS = DAY_MS
 PROBE_PAUSE_MS = 3600 * 1000
 """At most so often a dead host that speaks to us is tried again."""
 
-RETRY_MS = 8 * DAY_MS
+RETRY_MS = DEAD_AFTER_DAYS * DAY_MS
 """So long a delivery is tried."""
 
 

@@ -202,7 +202,8 @@ class Handling:
                 "arrival.deferred", job=row.id, attempts=row.attempts, reason=reason, exc_info=None if expected else problem
             )
             self._count(activity, "deferred")
-            wait = min(FIRST_WAIT_MS * 4 ** min(row.attempts - 1, 8), LONGEST_WAIT_MS)
+            longest = leases.WAIT_FOR_ROOM_MS if isinstance(problem, Unavailable) else LONGEST_WAIT_MS
+            wait = min(FIRST_WAIT_MS * 4 ** min(row.attempts - 1, 8), longest)
             run_at = self._instance.clock() + wait
             await self._instance.storage.write(
                 leases.defer, jobs, row.id, lease=self._lease, run_at=run_at, problem=reason, lane=lane

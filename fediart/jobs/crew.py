@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from fediart.errors import Unavailable
+
 log = structlog.get_logger("fediart.jobs")
 
 LONGEST_SLEEP_S = 5.0
@@ -35,7 +37,8 @@ class Claimed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """`claim` takes up to so many rows; `work` does one lane's, in order; `renew` holds on to rows still in hand.
+    """`claim` takes up to so many rows; `work` does one lane's, in order; `renew` holds on to rows still in hand; `give_back`
+    lets go of those that are not done.
 
     `lanes`: at most so many side by side. `lease_ms`: how long a claim holds by itself.
     """
@@ -44,6 +47,7 @@ class Crew:
     claim: Callable[[int], Awaitable[Sequence[Any]]]
     work: Callable[[list[Any]], Coroutine[Any, Any, None]]
     renew: Callable[[list[int]], Awaitable[None]]
+    give_back: Callable[[list[int]], Awaitable[None]]
     lanes: int
     batch: int
     lease_ms: int
@@ -65,7 +69,7 @@ async def run_crew(crew: Crew, alarm: asyncio.Event) -> None:
             alarm.clear()
             claimed = await _claimed(crew, min(crew.batch, crew.lanes - len(in_hand)))
             for lane in lanes_of(claimed):
-                task = asyncio.create_task(crew.work(lane))
+                task = asyncio.create_task(_work(crew, lane))
                 in_hand[task] = [row.id for row in lane]
                 task.add_done_callback(done)
             if not claimed or len(in_hand) >= crew.lanes:
@@ -89,12 +93,33 @@ def lanes_of(claimed: Sequence[Any]) -> list[list[Any]]:
     return list(lanes.values())
 
 
+AGAIN_S = 1.0
+"""So often is tried what cannot be written down."""
+
+
+async def _work(crew: Crew, lane: list[Any]) -> None:
+    """What cannot be written down now (a full disk, a database that is away) is begun anew when it can, not when leases end."""
+    try:
+        await crew.work(lane)
+    except Unavailable as problem:
+        log.warning("jobs.lane_interrupted", crew=crew.name, reason=problem.message, detail=problem.detail)
+        while True:
+            try:
+                return await crew.give_back([row.id for row in lane])
+            except Unavailable:
+                await asyncio.sleep(AGAIN_S)
+
+
 async def _claimed(crew: Crew, limit: int) -> Sequence[Any]:
     if limit <= 0:
         return []
     try:
         return await crew.claim(limit)
-    except Exception:  # a door: a full disk or a database that is away ends; the crew goes on then
+    except Unavailable as problem:
+        log.warning("jobs.not_claimed", crew=crew.name, reason=problem.message, detail=problem.detail)
+        await asyncio.sleep(AGAIN_S)
+        return []
+    except Exception:  # a door: whatever it is may end; the crew goes on then
         log.exception("jobs.claim_failed", crew=crew.name)
         await asyncio.sleep(1)
         return []
@@ -108,5 +133,7 @@ async def _keep(crew: Crew, in_hand: dict[asyncio.Task[None], list[int]]) -> Non
             continue
         try:
             await crew.renew(ids)
+        except Unavailable as problem:
+            log.warning("jobs.not_renewed", crew=crew.name, reason=problem.message, detail=problem.detail)
         except Exception:  # a door: the lease still has two thirds of its time
             log.exception("jobs.renew_failed", crew=crew.name)

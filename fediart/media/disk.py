@@ -29,7 +29,7 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise Unavailable("This server cannot write to its disk now. Please try again later.", detail=str(problem)) from None
         raise
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
 
+from fediart.activitypub.builders.activities import outdated_by
 from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.synchronisation import HEADER, Synchronisation, build_header, digest_of, synchronisation_url
-from fediart.domain.hosts import RETRY_MS, Host, wait_ms
+from fediart.domain.hosts import PROBE_MS, RETRY_MS, Host, wait_ms
 from fediart.ids import time_of
 from fediart.instance import DELIVERY, Instance
 from fediart.remote.client import Signer
-from fediart.remote.deliver import Dead, Delivered, Outcome, Retry, deliver
+from fediart.remote.deliver import MAX_RETRY_AFTER_S, Dead, Delivered, Outcome, Retry, deliver
 from fediart.remote.hosts import OnePerHost
 from fediart.storage import leases
 from fediart.storage.deliveries import (
@@ -27,6 +28,7 @@ from fediart.storage.deliveries import (
     end_sendings,
     hold_lane,
     host_of_lane,
+    is_awaited,
     try_again,
     try_one,
 )
@@ -40,12 +42,17 @@ LANES = 96
 """Hosts that are spoken to at the same time."""
 
 BATCH = 96
+LONGEST_WAIT_MS = int(1.2 * PROBE_MS)
+"""No retry waits for longer."""
+
 SIDELINE_AFTER = 4
 """After so many refusals by a host that does answer, one delivery no longer holds up the others to that host."""
 
 
 async def claim_deliveries(instance: Instance, lease: str, limit: int) -> Sequence[Sending]:
-    return await instance.storage.write(claim_sendings, now=instance.clock(), lease=lease, lease_ms=LEASE_MS, limit=limit)
+    return await instance.storage.write(
+        claim_sendings, now=instance.clock(), lease=lease, lease_ms=LEASE_MS, limit=limit, later=outdated_by
+    )
 
 
 NEXT_LOOK_MS = 30_000
@@ -88,12 +95,21 @@ def _try_now(db: Connection, name: str, now: int) -> int:
     return try_again(db, name, now)
 
 
-class Sender:
-    """Sends lanes. How deliveries of several lanes end is written down together, before each lane goes on."""
+CATCH_UP_S = 0.2
+"""Between two requests to a host that was away and has not heard everything yet."""
 
-    def __init__(self, instance: Instance, lease: str) -> None:
+
+class Sender:
+    """Sends lanes. How deliveries of several lanes end is written down together, before each lane goes on.
+
+    A host that comes back hears what has waited for it at five requests a second at most. `pause`: waits for so many seconds.
+    """
+
+    def __init__(self, instance: Instance, lease: str, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         self._instance = instance
         self._lease = lease
+        self._pause = pause
+        self._catching_up: set[str] = set()
         self._ended: list[tuple[int, str | None, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._speaking = OnePerHost()
@@ -111,6 +127,8 @@ class Sender:
     async def _quiet_until(self, name: str) -> int:
         """Before this the host wants to hear nothing. Somebody may have decided otherwise, in another process."""
         held, now = self._instance.hosts.of(name), self._instance.clock()
+        if held.retry_at > now + MAX_RETRY_AFTER_S * 1000:
+            return 0  # nobody can ask for so much: the clock went back since
         if held.retry_at > now:
             stored = await self._instance.storage.read(host_named, name)
             held = stored or Host(name)
@@ -127,7 +145,11 @@ class Sender:
         if (quiet := await self._quiet_until(host)) > instance.clock():
             await self._wait(lane, quiet, lane[0].problem or "it asked us to wait")
             return
+        if instance.hosts.of(host).is_failing:
+            self._catching_up.add(host)
         for index, sending in enumerate(lane):
+            if index and host in self._catching_up:
+                await self._pause(CATCH_UP_S)
             if sending.key_pem is None:
                 outcome: Outcome = Dead("its author is gone")
             else:
@@ -139,10 +161,16 @@ class Sender:
                 held = _after(instance.hosts.of(host), outcome, instance.clock())
                 await instance.storage.write(_put_off, sending, outcome, held, rest, self._lease, instance.clock())
                 instance.hosts.put(held)
+                self._catching_up.discard(host)
                 return
             if isinstance(outcome, Delivered) or outcome.was_answered:
                 await instance.hosts.learn(instance.hosts.of(host).answered())
             await self._end(sending.id, outcome.reason if isinstance(outcome, Dead) else None)
+        if host in self._catching_up:
+            if await instance.storage.read(is_awaited, host):
+                await self._pause(CATCH_UP_S)
+            else:
+                self._catching_up.discard(host)
 
     async def _end(self, id_: int, problem: str | None) -> None:
         """Returns once it is on disk. What ends while a write is under way shares the next one. `problem` None: it was taken."""

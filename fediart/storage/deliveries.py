@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, insert, or_, select, text, update
 
 from fediart.domain.follows import origin_of
 from fediart.ids import new_id, time_of
@@ -58,11 +58,13 @@ def say(
     for_followers: bool = False,
 ) -> int:
     """Store an activity and one delivery for each distinct (inbox, host). Returns the activity's id."""
-    activity_id = new_id(now)
+    # Order by id is the order in which things were said, also after the clock went back.
+    said_at = max(now, time_of(db.execute(select(func.max(activities.c.id))).scalar() or 0) + 1)
+    activity_id = new_id(said_at)
     values = {"id": activity_id, "uri": uri, "actor_id": actor_id, "work_id": work_id, "body": body}
     db.execute(insert(activities).values(**values, for_followers=for_followers))
     rows = [
-        {"id": new_id(now), "activity_id": activity_id, "inbox": inbox, "lane": host, "run_at": now}
+        {"id": new_id(said_at), "activity_id": activity_id, "inbox": inbox, "lane": host, "run_at": now}
         for inbox, host in dict(inboxes).items()
     ]
     if rows:
@@ -96,13 +98,21 @@ def forget_forwarded(db: Connection, before: int, *, but_of: str) -> int:
     return db.execute(delete(activities).where(activities.c.id.in_(ids))).rowcount
 
 
-def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit: int) -> list[Sending]:
-    """Deliveries that are due, claimed, in the order in which they were said."""
+Later = Callable[[str], tuple[str, str] | None]
+"""The uri of an activity → (the beginning of a uri or '', a whole uri) of those that leave nothing of it to be said."""
+
+
+def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit: int, later: Later) -> list[Sending]:
+    """Deliveries that are due, claimed, in the order in which they were said.
+
+    What a later activity to the same inbox says anew, or takes back, is dropped: neither sent nor counted.
+    """
     claimed = leases.claim(db, deliveries, now=now, lease=lease, lease_ms=lease_ms, limit=limit)
     if not claimed:
         return []
     said = _activities(db, {row.activity_id for row in claimed})
     parts: dict[tuple[int, str], PartOfFollowers] = {}
+    claimed = _without_outdated(db, claimed, said, later)
     return [
         Sending(
             id=row.id,
@@ -121,6 +131,53 @@ def claim_sendings(db: Connection, *, now: int, lease: str, lease_ms: int, limit
     ]
 
 
+def _without_outdated(db: Connection, claimed: list[Row[Any]], said: dict[int, Any], later: Later) -> list[Row[Any]]:
+    outdated: set[int] = set()
+    for activity_id, row in said.items():
+        wanted = later(row.uri)
+        newer = _newer(db, row, *wanted) if wanted is not None else []
+        if newer:
+            waiting = set(db.execute(select(deliveries.c.inbox).where(deliveries.c.activity_id.in_(newer))).scalars())
+            taken = select(delivery_ends.c.host).where(delivery_ends.c.activity_id.in_(newer), delivery_ends.c.delivered > 0)
+            hosts_with_it = set(db.execute(taken).scalars())
+            mine = (one for one in claimed if one.activity_id == activity_id)
+            outdated |= {one.id for one in mine if one.inbox in waiting or host_of_lane(one.lane) in hosts_with_it}
+    if not outdated:
+        return claimed
+    db.execute(delete(deliveries).where(deliveries.c.id.in_(outdated)))
+    for activity_id, count in Counter(one.activity_id for one in claimed if one.id in outdated).items():
+        fewer = update(delivery_counts).where(delivery_counts.c.activity_id == activity_id)
+        db.execute(fewer.values(planned=delivery_counts.c.planned - count))
+    return _as_often_tried(db, claimed, outdated)
+
+
+def _newer(db: Connection, row: Any, beginning: str, whole: str) -> list[int]:
+    """Ids of later activities with such a uri. Those about a work are few; of a profile only its actor's are looked at."""
+    found = list(db.execute(select(activities.c.id).where(activities.c.uri == whole, activities.c.id > row.id)).scalars())
+    if beginning:
+        about = activities.c.work_id == row.work_id if row.work_id is not None else activities.c.work_id.is_(None)
+        same = (about, activities.c.actor_id == row.actor_id, activities.c.id > row.id)
+        uris = db.execute(select(activities.c.id, activities.c.uri).where(*same))
+        found += [other.id for other in uris if other.uri.startswith(beginning)]
+    return found
+
+
+def _as_often_tried(db: Connection, claimed: list[Row[Any]], without: set[int]) -> list[Row[Any]]:
+    """What is first in a lane now counts the attempts of what stood before it: its host has been away for as long."""
+    tried: dict[str, int] = {}
+    left = []
+    for row in claimed:
+        if row.id in without:
+            tried[row.lane] = max(row.attempts, tried.get(row.lane, 0))
+            continue
+        attempts = tried.pop(row.lane, 0)
+        if attempts > row.attempts:
+            db.execute(update(deliveries).where(deliveries.c.id == row.id).values(attempts=attempts))
+            row = db.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
+        left.append(row)
+    return left
+
+
 def _part(db: Connection, known: dict[tuple[int, str], PartOfFollowers], said: Any, inbox: str) -> PartOfFollowers | None:
     if not said.for_followers or not said.followers_uri:
         return None
@@ -137,6 +194,7 @@ def _activities(db: Connection, ids: set[int]) -> dict[int, Any]:
             activities.c.uri,
             activities.c.body,
             activities.c.actor_id,
+            activities.c.work_id,
             activities.c.for_followers,
             actors.c.followers_uri,
             actors.c.public_key_id,
@@ -220,6 +278,11 @@ def try_again(db: Connection, host: str, now: int) -> int:
     waiting = update(deliveries).where(lanes_of_host(host), deliveries.c.run_at > now, deliveries.c.leased_until <= now)
     db.execute(waiting.values(run_at=now))
     return db.execute(select(func.count()).select_from(deliveries).where(lanes_of_host(host))).scalar_one()
+
+
+def is_awaited(db: Connection, host: str) -> bool:
+    """Does anything wait in the host's own lane?"""
+    return db.execute(select(deliveries.c.id).where(deliveries.c.lane == host).limit(1)).first() is not None
 
 
 def try_one(db: Connection, host: str, now: int) -> bool:

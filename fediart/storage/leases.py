@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, or_, select, text, update
+
+WAIT_FOR_ROOM_MS = 5 * 60 * 1000
+"""At most so long waits what failed because the disk is full or the database away: once they are well it goes on soon."""
 
 
 def claim(
@@ -46,19 +49,34 @@ def claim(
         or_(other.c.leased_until > now, and_(text("other.attempts > 0"), other.c.run_at > now)),
     )
     chosen = (
-        select(table.c.id)
+        select(table.c.id, table.c.lane)
         .where(due, table.c.lane.not_in(busy))
         .order_by(*((table.c.turn,) if in_turn else ()), table.c.run_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(db.execute(chosen).scalars())
-    if not ids:
+    found = {row.id: row.lane for row in db.execute(chosen)}
+    if not found:
         return []
+    ids = _oldest_of_lanes(db, table, found, due)
     db.execute(
         update(table).where(table.c.id.in_(ids)).values(leased_until=now + lease_ms, lease=lease, attempts=table.c.attempts + 1)
     )
     return list(db.execute(select(table).where(table.c.id.in_(ids)).order_by(table.c.id)))
+
+
+def _oldest_of_lanes(db: Connection, table: Table, found: dict[int, str], due: ColumnElement[bool]) -> list[int]:
+    """As many ids of each lane as were found (id → lane), but the oldest: what was tried is due after those behind it."""
+    lanes = set(found.values()) - {""}
+    if not lanes:
+        return list(found)
+    tried = select(table.c.id, table.c.lane).where(text("attempts > 0"), due, table.c.lane.in_(lanes))
+    for row in db.execute(tried.with_for_update(skip_locked=True)).all():
+        last = max(id_ for id_, lane in found.items() if lane == row.lane)
+        if row.id not in found and row.id < last:
+            del found[last]
+            found[row.id] = row.lane
+    return list(found)
 
 
 def renew(db: Connection, table: Table, ids: list[int], *, lease: str, until: int) -> None:
@@ -98,6 +116,16 @@ def give_back(db: Connection, table: Table, ids: list[int], *, lease: str) -> No
 def release_all(db: Connection, table: Table) -> None:
     """At the start of the only process that works on this database: what was in hand at the end is free again."""
     db.execute(update(table).where(table.c.leased_until > 0).values(leased_until=0, lease=""))
+
+
+def clock_went_back(db: Connection, table: Table, *, now: int, longest: int) -> None:
+    """The clock was ahead, and is right again. What was due as soon as it was made is due now, and no retry waits for longer than
+    `longest` ms. What is planned for a time keeps it. (An id tells when its row was made: `ids`.)
+    """
+    soon = and_(table.c.attempts == 0, table.c.run_at > now, table.c.run_at <= table.c.id // 65_536)
+    db.execute(update(table).where(soon).values(run_at=now))
+    far = and_(table.c.attempts > 0, table.c.run_at > now + longest, table.c.run_at < 1 << 62)
+    db.execute(update(table).where(far).values(run_at=now + longest))
 
 
 def depth(db: Connection, table: Table) -> tuple[int, int | None]:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from fediart.errors import BadInput, ParseError, TooLarge
 from fediart.instance import Instance
+from fediart.media.disk import disk_errors
 
 MAX_FIELDS = 200
 MAX_FILES = 100
@@ -27,7 +28,8 @@ _CHUNK = 1 << 20
 async def reading_form(request: Request, *, files: int = MAX_FILES) -> AsyncIterator[FormData]:
     """The form of a request. Raises BadInput in words for its sender."""
     try:
-        form = await request.form(max_files=files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD)
+        with disk_errors():  # a large file of a form lies on disk while it is read
+            form = await request.form(max_files=files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD)
     except HTTPException as problem:
         raise BadInput(f"This form cannot be read: {problem.detail}") from None
     try:
@@ -93,9 +95,9 @@ def truth(text: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def on_disk(instance: Instance, upload: UploadFile) -> AsyncIterator[Path]:
-    """An uploaded file as a path, while the block runs. Raises TooLarge."""
+    """An uploaded file as a path, while the block runs. Raises TooLarge, and Unavailable where the disk takes nothing more."""
     limit = instance.config.media.upload_bytes
-    with tempfile.NamedTemporaryFile(dir=instance.unfinished, prefix="upload-") as file:
+    with disk_errors(), tempfile.NamedTemporaryFile(dir=instance.unfinished, prefix="upload-") as file:
         size = 0
         while chunk := await upload.read(_CHUNK):
             size += len(chunk)

@@ -8,6 +8,8 @@ from typing import Any
 from fediart.activitypub.vocabulary import AS, AS_PUBLIC, NOTE_CONTEXT
 from fediart.clock import to_iso
 
+UPDATES = "#updates/"
+
 
 def _inner(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "@context"}
@@ -31,7 +33,7 @@ def build_update(document: dict[str, Any], now_ms: int) -> dict[str, Any]:
     is_note = "attributedTo" in document
     return {
         "@context": document["@context"],
-        "id": f"{document['id']}#updates/{now_ms}",
+        "id": f"{document['id']}{UPDATES}{now_ms}",
         "type": "Update",
         "actor": document["attributedTo"] if is_note else document["id"],
         "to": document["to"] if is_note else [AS_PUBLIC],
@@ -50,6 +52,19 @@ def build_delete(work_uri: str, actor_uri: str, to: Sequence[str], cc: Sequence[
         "cc": list(cc),
         "object": {"id": work_uri, "type": "Tombstone"},
     }
+
+
+def outdated_by(uri: str) -> tuple[str, str] | None:
+    """The uri of an activity → (how the uris of later ones begin, or ''; the uri of one) that leave nothing of it to be said.
+
+    An Update is outdated by the next Update of the same and by its Delete, a Create by the Delete alone. None: it is always said.
+    """
+    of_update, is_update, _ = uri.rpartition(UPDATES)
+    if is_update:
+        return of_update + UPDATES, f"{of_update}#delete"
+    if uri.endswith("/activity"):
+        return "", f"{uri.removesuffix('/activity')}#delete"
+    return None
 
 
 def build_move(uri: str, actor_uri: str, target_uri: str, followers_uri: str) -> dict[str, Any]:
