@@ -517,6 +517,19 @@ async def test_copies_are_made_by_themselves_kept_for_a_while_and_shown_to_the_a
         assert f"There is no folder {folder}. Make it, or connect its disk." in told
     async with a_world(tmp_path / "old") as world:
         assert await world.instance.storage.read(_due) == [], "no folder is set any more"
-    [listed] = run_commands([["backup", "list", str(tmp_path / "carried-away"), "--data", str(tmp_path / "old")]])
+    sealing = [
+        "backup",
+        "--to",
+        str(tmp_path / "by-hand"),
+        "--data",
+        str(tmp_path / "old"),
+        "--seal",
+        "--passphrase-file",
+        str(secret),
+    ]
+    listing = ["backup", "list", str(tmp_path / "carried-away"), "--data", str(tmp_path / "old")]
+    listed, by_hand = run_commands([listing, sealing])
+    assert by_hand.status == 0, "nobody is asked for what the file says"
+    assert b"backup.json" not in (tmp_path / "by-hand").read_bytes()
     assert listed.told.count("UTC  ") == 3
     assert "failed (the last good one" in listed.told

@@ -165,7 +165,7 @@ async def test_a_move_between_two_artists_of_one_server_and_by_the_shell(scene: 
         assert "does not say yet" in ran[0].told
         assert ran[1].told == ran[2].told == f"{artist_uri(world)}\n"
         assert "goes on here" in ran[4].told
-        assert ran[6].told == ""
+        assert ran[6].told == "noor names no other account.\n"
         assert await _follows(ida, str(noor.account.actor_id))
         assert not await _follows(ida, str(mira.account.actor_id))
 

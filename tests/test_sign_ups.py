@@ -68,6 +68,9 @@ async def test_sign_ups_are_closed_until_the_admin_opens_them(tmp_path: Path) ->
         for mode, told in (("invite", (False, False, False)), ("approval", (False, True, True)), ("open", (True, True, False))):
             sent = await mira.browser.send("/admin/sign-ups", {"action": "mode", "mode": mode}, page="/admin/sign-ups")
             assert sent.status_code == 303
+            assert {"invite": "needs an invite", "approval": "ask for an account", "open": "make an account"}[mode] in (
+                await stranger.get("/about")
+            ).text
             assert await open_registrations(world) == told, mode
         assert (await mira.browser.send("/admin/sign-ups", {"action": "mode", "mode": "x"})).status_code == 422
         assert 'href="/sign-up"' in (await stranger.get("/")).text

@@ -95,7 +95,9 @@ async def _backup(chosen: Chosen, to: Path, said: dict[str, Any]) -> None:
     from fediart.storage.engine import database_url
 
     config = _settings(chosen)
-    passphrase = _asked() if said["seal"] else read_passphrase(said["passphrase_file"], os.environ)
+    passphrase = read_passphrase(said["passphrase_file"], os.environ)
+    if said["seal"] and passphrase is None:
+        passphrase = _asked()
     target = to / name_at(system_clock(), is_sealed=passphrase is not None) if to.is_dir() else to
     place = Place(chosen.data, database_url(config.storage.database, chosen.data), chosen.config)
     try:
@@ -177,7 +179,8 @@ def _joined(written: Summary, read: Summary) -> Summary:
 
 def in_words(summary: Summary) -> str:
     works, accounts = summary.rows.get("works", 0), summary.rows.get("accounts", 0)
-    parts = [f"{works} works, {accounts} accounts, {summary.files} pictures' files"]
+    named = ((works, "work", "works"), (accounts, "account", "accounts"), (summary.files, "picture file", "picture files"))
+    parts = [f"{number} {one if number == 1 else many}" for number, one, many in named]
     parts += [f"{summary.bytes / 1e6:.1f} MB"] if summary.bytes else []
     return ", ".join(parts)
 

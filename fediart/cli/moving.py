@@ -41,8 +41,8 @@ def alias(data: Path, config: Path | None, name: str, other: str | None, remove:
             await drop_alias(instance, account, other if other in known else (await find_actor(instance, other)).uri)
         elif other is not None:
             await add_alias(instance, account, other)
-        for uri in await _aliases(instance, account):
-            click.echo(uri)
+        held = await _aliases(instance, account)
+        click.echo("\n".join(held) or f"{name} names no other account.")
 
     asyncio.run(_as(Chosen(data, config), name, act))
 

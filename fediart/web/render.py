@@ -59,6 +59,11 @@ def profile_path(shown: ShownActor) -> str:
     return f"/@{actor.username}" if actor.is_local else f"/@{actor.username}@{actor.host}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 work`, `3 works`; `many` where an s does not do."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def json_ld(document: object) -> Markup:
     """As a data block in a page: no letter of it can end the block or begin an element. Escaped in JSON's own way."""
     text = json.dumps(document, ensure_ascii=False)
@@ -87,6 +92,7 @@ def _environment() -> Environment:
         "json_ld": json_ld,
         "profile_path": profile_path,
         "bytes_in_words": _bytes_in_words,
+        "counted": counted,
         "web_uri": lambda uri: uri if is_web_uri(uri) else "",
     }
     environment.globals["static_url"] = static_url

@@ -106,9 +106,12 @@ async def sign_out(request: Request) -> Response:
 
 
 async def about(request: Request) -> Response:
-    policy = instance_of(request).policy
+    instance = instance_of(request)
+    policy = instance.policy
     reserved = f"Where an artist says nothing else: {policy.reserve.default.words}"
-    return await render(request, "about.html", in_short=IN_SHORT[policy.preset], reserved=reserved)
+    return await render(
+        request, "about.html", in_short=IN_SHORT[policy.preset], reserved=reserved, sign_ups=await sign_ups_of(instance)
+    )
 
 
 async def about_cloak(request: Request) -> Response:
