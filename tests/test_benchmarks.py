@@ -21,6 +21,7 @@ TINY = {
     "start": "--starts 1 --idle 0.5 --width 800 --works 1 --rounds 1 --calm-looks 3",
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
+    "reach": "--followers 12 --hosts 10 --hanging 0.2 --tls --calm-posts 1 --rounds 1",
     "origin": "--width 400 --rounds 1",
     "backup": "--works 20 --original 20000 --rounds 1",
     "door": "--requests 20 --rounds 1",
@@ -103,6 +104,14 @@ def test_the_fan_out_benchmark_measures_personal_and_shared_inboxes(figures_of: 
     found = figures_of("fanout")
     assert {"first_cpu_s", "second_cpu_s", "shared_first_cpu_s", "bare_first_cpu_s", "ratio_first", "last_s"} <= set(found)
     assert found["first_cpu_s"] > 0
+
+
+def test_the_reach_benchmark_meets_hosts_that_hang_and_reaches_the_others(figures_of: Figures) -> None:
+    found = figures_of("reach")
+    for way in ("personal", "shared"):
+        assert found[f"{way}_most_open"] == 1  # they were asked, one request at a time
+        assert 0 < found[f"{way}_half_s"] <= found[f"{way}_most_s"] <= found[f"{way}_last_s"]
+        assert found[f"{way}_post_ratio"] == pytest.approx(found[f"{way}_post_ms"] / found[f"{way}_calm_ms"], rel=0.01)
 
 
 def test_the_start_benchmark_measures_start_idling_and_pages_beside_a_cloak(figures_of: Figures) -> None:
