@@ -72,7 +72,7 @@ def test_the_door_benchmark_measures_each_kind_with_and_without(figures_of: Figu
 
 def test_the_backup_benchmark_measures_tar_and_each_kind_of_backup(figures_of: Figures) -> None:
     found = figures_of("backup")
-    for kind in ("tar", "backup", "sealed", "verified"):
+    for kind in ("tar", "backup", "sealed", "verified", "untar", "restore"):
         assert found[f"{kind}_mb_per_s"] > 0
     assert found["ratio"] == pytest.approx(found["backup_mb_per_s"] / found["tar_mb_per_s"], rel=0.01, abs=0.001)
     assert found["size_mb"] > 20 * 0.02

@@ -19,7 +19,7 @@ from fediart.archive.gather import GatheringFile
 from fediart.errors import BadArchive
 
 _THREADS = 2
-_BATCH, _AHEAD = 8, 6
+_BATCH, _AHEAD = 32, 4
 BUFFER = 1 << 20
 
 

@@ -20,6 +20,7 @@ class GatheringFile:
         self._size = 0
         self._written = 0
         self._told = 0
+        self._is_behind = False
 
     def __enter__(self) -> GatheringFile:
         return self
@@ -45,7 +46,7 @@ class GatheringFile:
         self.flush()
         place = self._written
         self._written += size
-        os.lseek(self._handle, self._written, os.SEEK_SET)
+        self._is_behind = True
         return place
 
     def write_at(self, data: memoryview, place: int) -> None:
@@ -65,6 +66,9 @@ class GatheringFile:
         held, left, self._held, self._size = self._held, self._size, [], 0
         if not held:
             return
+        if self._is_behind:
+            os.lseek(self._handle, self._written, os.SEEK_SET)
+            self._is_behind = False
         self._written += left
         if hasattr(os, "writev"):
             left -= os.writev(self._handle, held)

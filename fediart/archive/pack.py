@@ -50,12 +50,15 @@ def is_name(name: str) -> bool:
     return len(name) <= _LONGEST and _NAME.fullmatch(name) is not None
 
 
+_END = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
+_SUM = sum(_END) + 8 * 32
+"""Of a header without its beginning; the sum's own place counts as spaces."""
+
+
 def _header(name: str, size: int, moment: int) -> bytes:
     # name, mode, owner's and group's number, size, time, (checksum), kind: a regular file.
     start = name.encode().ljust(100, b"\0") + b"0000600\x000000000\x000000000\0" + b"%011o\0%011o\0" % (size, moment)
-    end = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
-    checksum = sum(start) + 8 * 32 + sum(end)
-    return start + b"%06o\0 " % checksum + end
+    return start + b"%06o\0 " % (sum(start) + _SUM) + _END
 
 
 class PackWriter:
