@@ -10,6 +10,7 @@ import hashlib
 import os
 import random
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -88,6 +89,20 @@ def timed(command: Sequence[str], target: Path) -> tuple[float, float]:
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def timed_into(command: Sequence[str], folder: Path) -> tuple[float, float]:
+    """As `timed`, of what comes into an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    os.sync()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL)
+    os.sync()
+    took = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--works", type=int, default=10_000)
@@ -112,20 +127,36 @@ def main() -> None:
             "sealed": [*backup, "--no-verify", "--passphrase-file", str(secret)],
             "verified": backup,
         }
-        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+        unpacked = Path(folder) / "unpacked"
+        back = {
+            "untar": ["tar", "-xf", str(target), "-C", str(unpacked)],
+            "restore": [sys.executable, "-m", "fediart", "restore", str(target), "--data", str(unpacked)],
+        }
+        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, *back)}
         timed(ways["tar"], target)  # from here on all files are in memory, for each alike
         for _ in range(options.rounds):
             for name, command in ways.items():
                 runs[name].append(timed(command, target))
+            for name, command in back.items():  # of the last one, which is not sealed
+                runs[name].append(timed_into(command, unpacked))
         size = target.stat().st_size / 1e6
     seconds = {name: statistics.median(took for took, _ in found) for name, found in runs.items()}
     cpu = {name: statistics.median(used for _, used in found) for name, found in runs.items()}
     figures = [Figure("size_mb", "the copy", size, "MB")]
-    for name, what in (("tar", "tar"), ("backup", "backup"), ("sealed", "… sealed"), ("verified", "… read back and compared")):
+    for name, what in (
+        ("tar", "tar"),
+        ("backup", "backup"),
+        ("sealed", "… sealed"),
+        ("verified", "… read back and compared"),
+        ("untar", "tar x, of the backup"),
+        ("restore", "restore"),
+    ):
         figures.append(Figure(f"{name}_mb_per_s", what, size / seconds[name], "MB/s"))
         figures.append(Figure(f"{name}_cpu_s", f"{what}: CPU", cpu[name], "s"))
     figures.append(Figure("ratio", "speed of the backup, of tar's", seconds["tar"] / seconds["backup"], least=0.7))
     figures.append(Figure("ratio_sealed", "speed of a sealed one, of tar's", seconds["tar"] / seconds["sealed"]))
+    figures.append(Figure("ratio_cpu", "CPU of the backup, beside tar's", cpu["backup"] / cpu["tar"], "x"))
+    figures.append(Figure("ratio_restore", "speed of the restore, of tar's", seconds["untar"] / seconds["restore"]))
     tell("backup", figures, works=options.works, original=options.original, rounds=options.rounds)
 
 

@@ -3,46 +3,35 @@
 Each way of telling starts a server of its own, so that its first work finds no connection open and its second finds
 those of the first: to personal inboxes with words only, the same with one picture (cloaked before the clock), and to
 shared inboxes. The hosts are 127.0.1.1 to 127.0.1.120, one sink behind all of them; followers are rows, put in before
-the start. `--tls` speaks https, as between real servers, with a certificate made for the run.
+the start. `--tls` speaks https, as between real servers, with certificates made for the run.
 
 Beside it in the same run: the bare cost, a loop that only signs and POSTs as often, over the same client library.
+How soon those who live have a work while others hang: benchmarks/reach.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import sqlite3
 import ssl
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
 from benchmarks.report import Figure, arguments, tell
-from benchmarks.server import ROOT, Member, Place, Server, environment, free_port, make_place, serving
+from benchmarks.server import Member, Place, Server, make_place, serving
+from benchmarks.sink import Sink, put_followers, sinking
 from fediart.activitypub.signatures.keys import generate_rsa_pair
 from fediart.activitypub.signatures.sign import sign_request
-from fediart.domain.follows import Follow, FollowState
-from fediart.ids import new_id
 from fediart.media.sample import draw_sample
-from fediart.storage import actors, follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,108 +43,11 @@ class Told:
     last: float
 
 
-def certificate(path: Path, hosts: int) -> None:
-    """A key and a certificate for the hosts' addresses, which is its own authority."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fediart benchmarks")])
-    now = datetime.datetime.now(datetime.UTC)
-    addresses = [x509.IPAddress(ipaddress.ip_address(f"127.0.1.{number + 1}")) for number in range(hosts)]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(secret + made.public_bytes(encoding))
-
-
-class Sink:
-    """The 120 hosts: fediload's fake server, which takes every POST and counts."""
-
-    def __init__(self, port: int, hosts: int, cert: Path | None) -> None:
-        self.port, self.hosts = port, hosts
-        self.scheme = "https" if cert else "http"
-        self._trust = ssl.create_default_context(cafile=str(cert)) if cert else None
-        command = ["-m", "benchmarks.load.fediload", "serve", "--hosts", str(hosts), "--port", str(port)]
-        command += ["--cert", str(cert)] if cert else []
-        self.process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment())
-
-    def inbox(self, follower: int) -> str:
-        return f"{self.base(follower)}/users/f{follower}/inbox"
-
-    def base(self, follower: int) -> str:
-        return f"{self.scheme}://127.0.1.{follower % self.hosts + 1}:{self.port}"
-
-    def _ask(self, path: str, method: str) -> bytes:
-        request = urllib.request.Request(self.base(0) + path, method=method)
-        with urllib.request.urlopen(request, timeout=30, context=self._trust) as answer:
-            body: bytes = answer.read()
-            return body
-
-    def reset(self) -> None:
-        self._ask("/_reset", "POST")
-
-    def heard(self) -> tuple[int, float]:
-        """(POSTs since the reset, Unix time of the last Create)."""
-        told = json.loads(self._ask("/_stats", "GET"))
-        return int(told["count"]), float(told["last"] or 0)
-
-    def wait_for(self, count: int, patience_s: float = 120) -> float:
-        """Unix time at which the last of `count` POSTs came."""
-        end, heard = time.monotonic() + patience_s, 0
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError):  # not up yet
-                heard, last = self.heard()
-                if heard >= count:
-                    return last
-            time.sleep(0.05)
-        raise SystemExit(f"Only {heard} of {count} deliveries reached the hosts.")
-
-
-@contextlib.contextmanager
-def sinking(folder: Path, hosts: int, tls: bool) -> Iterator[tuple[Sink, Path | None]]:
-    cert = folder / "sink.pem" if tls else None
-    if cert is not None:
-        certificate(cert, hosts)
-    sink = Sink(free_port(), hosts, cert)
-    try:
-        sink.wait_for(0)
-        yield sink, cert
-    finally:
-        sink.process.terminate()
-        sink.process.wait(20)
-
-
 def artist_with_followers(data: Path, sink: Sink, count: int, *, shared: bool) -> Place:
     _, public_pem = generate_rsa_pair()
 
     def fill(db: Connection, members: dict[str, Member]) -> None:
-        now = time.time_ns() // 1_000_000
-        for number in range(count):
-            uri = f"{sink.base(number)}/users/f{number}"
-            values: dict[str, object] = {
-                "uri": uri,
-                "host": uri.split("/")[2],
-                "username": f"f{number}",
-                "kind": "Person",
-                "url": uri,
-                "inbox": sink.inbox(number),
-                "shared_inbox": f"{sink.base(number)}/inbox" if shared else None,
-                "public_key_id": f"{uri}#main-key",
-                "public_key_pem": public_pem,
-                "fetched_at": now,
-            }
-            follower = actors.save_remote_actor(db, new_id(now), values)
-            artist = members["mira"].actor_id
-            follows.put_follow(db, Follow(new_id(now), follower.id, artist, f"{uri}/follow", FollowState.ACCEPTED, True))
+        put_followers(db, members["mira"].actor_id, sink, range(count), public_pem, shared=shared)
 
     return make_place(data, ["mira"], fill)
 
@@ -238,7 +130,7 @@ async def bare(inboxes: list[str], cert: Path | None) -> tuple[float, float]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--followers", type=int, default=500)
-    parser.add_argument("--hosts", type=int, default=120, help="at most 254")
+    parser.add_argument("--hosts", type=int, default=120, help="addresses of this machine, from 127.0.1.1")
     parser.add_argument("--picture", type=int, default=1600, help="width of the picture; 0 leaves the works with one out")
     parser.add_argument("--tls", action="store_true", help="https to every host")
     parser.add_argument("--rounds", type=int, default=3)

@@ -22,6 +22,7 @@ TINY = {
     "restart": "--works 3 --hosts 40 --failing 10 --rounds 1 --work 0.3 --pages 2",
     "inbox": "--notes 30 --rival-notes 20 --senders 3 --rounds 1 --concurrency 8",
     "fanout": "--followers 10 --hosts 4 --picture 0 --rounds 1",
+    "reach": "--followers 12 --hosts 10 --hanging 0.2 --tls --calm-posts 1 --rounds 1",
     "origin": "--width 400 --rounds 1",
     "backup": "--works 20 --original 20000 --rounds 1",
     "door": "--requests 20 --rounds 1",
@@ -72,7 +73,7 @@ def test_the_door_benchmark_measures_each_kind_with_and_without(figures_of: Figu
 
 def test_the_backup_benchmark_measures_tar_and_each_kind_of_backup(figures_of: Figures) -> None:
     found = figures_of("backup")
-    for kind in ("tar", "backup", "sealed", "verified"):
+    for kind in ("tar", "backup", "sealed", "verified", "untar", "restore"):
         assert found[f"{kind}_mb_per_s"] > 0
     assert found["ratio"] == pytest.approx(found["backup_mb_per_s"] / found["tar_mb_per_s"], rel=0.01, abs=0.001)
     assert found["size_mb"] > 20 * 0.02
@@ -104,6 +105,14 @@ def test_the_fan_out_benchmark_measures_personal_and_shared_inboxes(figures_of: 
     found = figures_of("fanout")
     assert {"first_cpu_s", "second_cpu_s", "shared_first_cpu_s", "bare_first_cpu_s", "ratio_first", "last_s"} <= set(found)
     assert found["first_cpu_s"] > 0
+
+
+def test_the_reach_benchmark_meets_hosts_that_hang_and_reaches_the_others(figures_of: Figures) -> None:
+    found = figures_of("reach")
+    for way in ("personal", "shared"):
+        assert found[f"{way}_most_open"] == 1  # they were asked, one request at a time
+        assert 0 < found[f"{way}_half_s"] <= found[f"{way}_most_s"] <= found[f"{way}_last_s"]
+        assert found[f"{way}_post_ratio"] == pytest.approx(found[f"{way}_post_ms"] / found[f"{way}_calm_ms"], rel=0.01)
 
 
 def test_the_start_benchmark_measures_start_idling_and_pages_beside_a_cloak(figures_of: Figures) -> None:

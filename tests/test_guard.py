@@ -25,6 +25,8 @@ from fediart.activitypub.signatures.sign import Form, sign_as
 from fediart.activitypub.signatures.verify import SignatureToCheck, Verified, check_signature, read_signature
 from fediart.clock import system_clock
 from fediart.errors import AddressRefused, BadAnswer, RefusedByRemote, RemoteError, RemoteGone, Unreachable
+from fediart.inbox import dispatch
+from fediart.outbox.deliver import LANES
 from fediart.remote.client import TOTAL_SECONDS, RemoteClient, open_client
 from fediart.remote.download import PICTURE_SECONDS, download_file, download_picture
 from fediart.remote.fetch import fetch_document, fetch_webfinger, follow, next_url
@@ -573,20 +575,24 @@ async def test_redirects_and_what_they_lead_to_have_one_time_together(monkeypatc
 @pytest.mark.anyio
 @pytest.mark.row(25)
 async def test_many_slow_peers_hold_up_nobody_else() -> None:
+    held = 0
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal held
+        held += 1
         await reader.read()
         writer.close()
 
     async with contextlib.AsyncExitStack() as stack:
-        servers = [await asyncio.start_server(silent, "127.0.0.1", 0) for _ in range(30)]
+        servers = [await asyncio.start_server(silent, "127.0.0.1", 0) for _ in range(LANES + dispatch.LANES)]
         for server in servers:
             await stack.enter_async_context(server)
         far = await stack.enter_async_context(a_far_server())
         client = await stack.enter_async_context(a_client("127.0.0.1/32"))
         far.serve("/x", {})
         urls = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/" for server in servers]
-        waiting = [asyncio.create_task(client.request("GET", url, total_seconds=30)) for url in urls for _ in range(2)]
-        await asyncio.sleep(0.1)
+        waiting = [asyncio.create_task(client.request("GET", url, total_seconds=30)) for url in urls]
+        await until(lambda: held == len(urls))
         assert (await client.request("GET", far.url + "/x")).status == 200
         assert not any(task.done() for task in waiting), "the others were still waiting when this one was answered"
         for task in waiting:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import os
 import random
+import resource
+import signal
 import ssl
 import statistics
 import tempfile
 import time
+from collections import Counter
 from email.utils import formatdate
 from urllib.parse import urlsplit
 
@@ -24,6 +28,8 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from benchmarks.load import loopback
 
 AS = "https://www.w3.org/ns/activitystreams"
 PUBLIC = AS + "#Public"
@@ -112,11 +118,13 @@ def stats_of(xs: list[float], unit=1000.0) -> dict:
 class Remote:
     def __init__(self, shared: bool, debug: bool):
         self.shared, self.debug = shared, debug
+        self.open = Counter()
         self.reset()
 
     def reset(self):
         self.count, self.inboxes, self.types, self.times, self.ids = 0, set(), {}, [], set()
         self.gets, self.first, self.last = 0, None, None
+        self.arrived, self.most_open = {}, dict(self.open)
 
     def base(self, req):
         return f"https://{req.host}"
@@ -200,6 +208,7 @@ class Remote:
             return web.Response(status=400)
         self.count += 1
         self.inboxes.add(req.host + req.path)
+        self.arrived.setdefault(req.host + req.path, now)
         t = doc.get("type")
         self.types[t] = self.types.get(t, 0) + 1
         obj = doc.get("object")
@@ -213,6 +222,30 @@ class Remote:
         if t == "Follow":
             asyncio.get_running_loop().create_task(self.accept(doc))
         return web.Response(status=202)
+
+    @contextlib.contextmanager
+    def hanging_at(self, host):
+        self.open[host] += 1
+        self.most_open[host] = max(self.most_open.get(host, 0), self.open[host])
+        try:
+            yield
+        finally:
+            self.open[host] -= 1
+
+    async def h_hang(self, req):
+        with self.hanging_at(req.host):
+            await asyncio.Event().wait()
+
+    async def h_silence(self, reader, writer):
+        """A connection to which nothing is ever said."""
+        host, port = writer.get_extra_info("sockname")[:2]
+        with self.hanging_at(f"{host}:{port}"), contextlib.suppress(ConnectionError):
+            while await reader.read(65536):
+                pass
+        writer.close()
+
+    async def h_arrivals(self, req):
+        return web.json_response({"at": self.arrived, "most_open": self.most_open})
 
     async def accept(self, follow):
         me = follow["object"] if isinstance(follow["object"], str) else follow["object"]["id"]
@@ -268,9 +301,29 @@ def iso():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def tls_of(file):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(file)
+    return tls
+
+
 def cmd_serve(a):
     r = Remote(a.shared_inbox, a.debug)
-    app = web.Application(client_max_size=2**24)
+    numbers = range(a.hosts)
+    stuck = {f"{loopback.address(n)}:{a.port}" for n in numbers if loopback.hangs(n, a.hanging)}
+
+    @web.middleware
+    async def hang(req, handler):
+        return await (r.h_hang(req) if req.host in stuck else handler(req))
+
+    async def listen_in_silence(app):
+        for n in numbers:
+            if loopback.is_silent(n, a.hanging):
+                await asyncio.start_server(r.h_silence, loopback.address(n), a.port)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
+    app = web.Application(client_max_size=2**24, middlewares=[hang] if stuck else [])
+    app.on_startup.append(listen_in_silence)
     app.add_routes(
         [
             web.get("/.well-known/webfinger", r.h_finger),
@@ -281,16 +334,26 @@ def cmd_serve(a):
             web.post("/users/{name}/inbox", r.h_inbox),
             web.post("/inbox", r.h_inbox),
             web.get("/_stats", r.h_stats),
+            web.get("/_arrivals", r.h_arrivals),
             web.post("/_reset", r.h_reset),
             *[web.get("/users/{name}/" + c, r.h_coll) for c in ("outbox", "followers", "following", "featured")],
         ]
     )
-    tls = None
-    if a.cert:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(a.cert)
-    hosts = [f"127.0.1.{n + 1}" for n in range(a.hosts)] or [a.host]
-    web.run_app(app, host=hosts, port=a.port, access_log=None, print=None, ssl_context=tls)
+    tls = tls_of(a.cert) if a.cert else None
+    hosts = [loopback.address(n) for n in numbers if not loopback.is_silent(n, a.hanging)] or [a.host]
+    asyncio.run(serve_at(app, hosts, a.port, lambda host: tls_of(os.path.join(a.certs, f"{host}.pem")) if a.certs else tls))
+
+
+async def serve_at(app, hosts, port, tls):
+    """Until SIGTERM. Whoever hangs up is noticed at once."""
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    for host in hosts:
+        await web.TCPSite(runner, host, port, ssl_context=tls(host)).start()
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    await over.wait()
+    await runner.cleanup()
 
 
 # ---------------------------------------------------------------- client API helpers
@@ -580,10 +643,12 @@ def main():
     q = sub.add_parser("serve")
     q.add_argument("--host", default="127.0.0.1")
     q.add_argument("--hosts", type=int, default=0, help="listen on 127.0.1.1, 127.0.1.2 ... instead: so many hosts")
+    q.add_argument("--hanging", type=float, default=0, help="share of those hosts that never answer")
     q.add_argument("--port", type=int, default=18086)
     q.add_argument("--shared-inbox", action="store_true")
     q.add_argument("--debug", action="store_true")
     q.add_argument("--cert", help="certificate and key in one PEM file: speak https")
+    q.add_argument("--certs", help="folder with such a file for each host, ADDRESS.pem")
 
     def cli(name):
         q = sub.add_parser(name)

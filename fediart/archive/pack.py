@@ -20,6 +20,8 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
+from fediart.archive.copying import Part, copy_parts
+from fediart.archive.gather import GatheringFile
 from fediart.errors import BadArchive
 
 MANIFEST = "manifest"
@@ -48,12 +50,15 @@ def is_name(name: str) -> bool:
     return len(name) <= _LONGEST and _NAME.fullmatch(name) is not None
 
 
+_END = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
+_SUM = sum(_END) + 8 * 32
+"""Of a header without its beginning; the sum's own place counts as spaces."""
+
+
 def _header(name: str, size: int, moment: int) -> bytes:
     # name, mode, owner's and group's number, size, time, (checksum), kind: a regular file.
     start = name.encode().ljust(100, b"\0") + b"0000600\x000000000\x000000000\0" + b"%011o\0%011o\0" % (size, moment)
-    end = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
-    checksum = sum(start) + 8 * 32 + sum(end)
-    return start + b"%06o\0 " % checksum + end
+    return start + b"%06o\0 " % (sum(start) + _SUM) + _END
 
 
 class PackWriter:
@@ -80,6 +85,10 @@ class PackWriter:
 
     def add_files(self, files: Iterable[tuple[str, str]]) -> None:
         """(name, path) of files that nobody changes meanwhile."""
+        if isinstance(self._out, GatheringFile) and self._out.takes_places:
+            for part, digest in copy_parts(self._out, self.parts(self._out, files)):
+                self._note(part.name, part.size, digest)
+            return
         left = iter(files)
         with ThreadPoolExecutor(_READERS) as readers:
             waiting: deque[Future[list[_Read]]] = deque()
@@ -89,6 +98,16 @@ class PackWriter:
                     self._add_read(waiting.popleft().result())
             while waiting:
                 self._add_read(waiting.popleft().result())
+
+    def parts(self, out: GatheringFile, files: Iterable[tuple[str, str]]) -> Iterator[Part]:
+        """(name, path) of files as parts of `out`, each with a place behind the one before."""
+        for name, path in files:
+            size = os.stat(path).st_size
+            head = self._head(name, size)
+            whole = BLOCK + size + -size % BLOCK
+            at = out.reserve(whole)
+            self.size += whole
+            yield Part(name, path, size, head, at, at + whole)
 
     def _add_read(self, batch: list[_Read]) -> None:
         for name, path, data, digest in batch:
@@ -128,14 +147,20 @@ class PackWriter:
         self._write(bytes(2 * BLOCK))
 
     def _begin(self, name: str, size: int) -> None:
+        self._write(self._head(name, size))
+
+    def _head(self, name: str, size: int) -> bytes:
         if not is_name(name):
             raise BadArchive(f"{name} cannot be put into a backup: its name is not plain.")
         if size >= 1 << 33:
             raise BadArchive(f"{name} cannot be put into a backup: it has more than 8 GB.")
-        self._write(_header(name, size, self._moment))
+        return _header(name, size, self._moment)
 
     def _end(self, name: str, size: int, digest: str) -> None:
         self._fill(size)
+        self._note(name, size, digest)
+
+    def _note(self, name: str, size: int, digest: str) -> None:
         line = f"{digest} {size} {name}\n".encode()
         self._hashes.write(line)
         self._of_hashes.update(line)

@@ -36,6 +36,9 @@ Signer = Callable[[Form, str, str, bytes | None], dict[str, str]]
 KNOCK_AGAIN = frozenset({400, 401})
 """What a server answers to a signature it does not understand."""
 
+CONNECTIONS = 256
+"""In use at one time. More than the lanes of deliveries and arrivals together: hosts that hang keep nobody else waiting."""
+
 TOTAL_SECONDS = 10.0
 MAX_JSON = 1_048_576
 
@@ -231,7 +234,7 @@ def open_client(guard: Guard, *, allow_http: bool, user_agent: str, hosts: Hosts
     """Call it inside a running event loop."""
     connector = aiohttp.TCPConnector(
         ssl=tls_context(),
-        limit=100,
+        limit=CONNECTIONS,
         limit_per_host=4,
         keepalive_timeout=20,
         ttl_dns_cache=60,
