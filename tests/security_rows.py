@@ -40,6 +40,7 @@ ROWS = {
     25: "Servers that are slow",
     26: "Walks and names without end",
     27: "Keys that cannot be had",
+    28: "Connections that say nothing, or drip",
     40: "Who sees a work, in every place",
     41: "Caches",
     44: "Files of works that are not for everybody",
