@@ -41,6 +41,7 @@ ROWS = {
     26: "Walks and names without end",
     27: "Keys that cannot be had",
     28: "Connections that say nothing, or drip",
+    29: "Limits, by every spelling of an address and of oneself",
     40: "Who sees a work, in every place",
     41: "Caches",
     44: "Files of works that are not for everybody",

@@ -162,6 +162,7 @@ async def test_a_wrong_name_and_a_wrong_password_are_the_same_answer(tmp_path: P
 
 @pytest.mark.row(49)
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spelled(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         spellings = ("mira", "MIRA", " mira ", "@mira", "mira@localhost:8000", "@Mira@elsewhere.example", "mira@2")
@@ -225,6 +226,7 @@ async def test_a_hundred_sign_ins_at_once_are_all_answered(tmp_path: Path) -> No
 
 @pytest.mark.row(49)
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_twenty_five_tries_in_five_minutes_from_an_address_whatever_it_says_of_itself(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         browser = await people.browser(client=(FAR, 1))
@@ -236,6 +238,7 @@ async def test_twenty_five_tries_in_five_minutes_from_an_address_whatever_it_say
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_one_subscriber_of_ipv6_is_one_address(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         told = []
@@ -248,6 +251,7 @@ async def test_one_subscriber_of_ipv6_is_one_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_behind_a_trusted_proxy_the_address_it_tells_is_counted(tmp_path: Path) -> None:
     settings = {"limits.enabled": True, "server.trusted_proxies": ["10.0.0.0/8"]}
     async with a_world(tmp_path, jobs=False, **settings) as world, people_of(world.instance) as people:
@@ -263,6 +267,7 @@ async def test_behind_a_trusted_proxy_the_address_it_tells_is_counted(tmp_path: 
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_whoever_holds_a_session_cannot_guess_its_password_without_limit(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         mira = await people.person("mira")

@@ -29,7 +29,7 @@ async def listed(request: Request) -> Response:
 async def one(request: Request) -> Response:
     account, review_id = await member(request), path_id(request)
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, account, await instance.storage.read(own_review, account, review_id), [])
     problems: list[str] = []
     async with trusted_form(request) as form:
