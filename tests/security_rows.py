@@ -44,6 +44,8 @@ ROWS = {
     29: "Limits, by every spelling of an address and of oneself",
     40: "Who sees a work, in every place",
     41: "Caches",
+    42: "To whom a work goes, and that no copy says to whom else",
+    43: "Ids of what is another's",
     44: "Files of works that are not for everybody",
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",

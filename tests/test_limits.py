@@ -71,7 +71,7 @@ async def _exhausted(browser: Browser, path: str, most: int) -> None:
         told.append((await _tried(browser, path, {"x-forwarded-for": f"198.51.100.{number}"})).status_code)
     assert 429 not in told[:-1], (path, told)
     assert told[-1] == 429, (path, told)
-    claims = (
+    claims: tuple[dict[str, str], ...] = (
         {},
         {"x-forwarded-for": "127.0.0.1"},
         {"forwarded": "for=127.0.0.1"},
