@@ -43,8 +43,15 @@ ROWS = {
     28: "Connections that say nothing, or drip",
     29: "Limits, by every spelling of an address and of oneself",
     30: "A crowd that asks for one work",
+    31: "Scripts in whatever strangers, or neighbours, can write",
     32: "What every answer says to browsers",
+    33: "Emojis, and letters that turn or hide what is written",
     34: "Links that lead away, and names that are not ours",
+    35: "Formats that are not taken",
+    36: "Pictures that unfold",
+    37: "Pictures that are damaged at random",
+    38: "Names and paths of files",
+    39: "What a picture tells of place, camera and its maker",
     40: "Who sees a work, in every place",
     41: "Caches",
     42: "To whom a work goes, and that no copy says to whom else",
@@ -57,7 +64,7 @@ ROWS = {
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 
-REQUIRED = range(1, 23)
+REQUIRED = (*range(1, 45), 47, 48, 49, 50)
 """Every one of these has a test."""
 
 

@@ -241,6 +241,7 @@ async def test_no_page_carries_a_script_or_style_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
+@pytest.mark.row(31)
 async def test_words_from_outside_stay_words_on_every_page(tmp_path: Path) -> None:
     """Names, bio, fields, captions, file names, warnings, search words: none of them becomes an element."""
     attack = """"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}"""
