@@ -29,7 +29,7 @@ from fediart.media.sample import draw_sample
 from fediart.media.vault import Vault
 from fediart.media.xmp import packet_of_jpeg
 from tests.people import people_of
-from tests.servers import Keeper, running, wait_for
+from tests.servers import SETTINGS, Keeper, running, wait_for
 from tests.test_child import a_png, asked, rendered
 from tests.world import a_world
 
@@ -149,6 +149,9 @@ GROWTH = 100 << 20
 @pytest.mark.row(36)
 def test_what_unfolds_is_taken_or_refused_within_the_child_and_the_server_hardly_grows(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "data")
+    settings = tmp_path / "data" / "config.toml"
+    # The cloak that needs no encoders: what is tried is decoding.
+    settings.write_text(SETTINGS.replace("fetch_encoders = false", 'fetch_encoders = false\nbackend = "texture"'))
     with running(keeper) as server:
         for kind in ("JPEG", "WEBP"):  # what is loaded for a first picture and a first page is loaded
             _send(keeper.client, saved(Image.open(io.BytesIO(draw_sample(640, 480))), kind))
