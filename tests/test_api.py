@@ -599,6 +599,7 @@ async def test_errors_are_json_with_a_sentence_and_open_to_every_origin(tmp_path
 
 
 @pytest.mark.anyio
+@pytest.mark.row(47)
 async def test_a_program_in_a_browser_may_ask_from_any_origin_but_never_with_our_cookies(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         asks = {"origin": "https://client.example", "access-control-request-method": "POST"}

@@ -311,6 +311,7 @@ TRICKS = [
 
 
 @pytest.mark.row(51)
+@pytest.mark.row(38)
 async def test_an_archive_of_somebody_else_gets_nothing_outside_its_place(old: Path, tmp_path: Path) -> None:
     whole, file, new = tmp_path / "whole", tmp_path / "copy", tmp_path / "new"
     await write_backup(place(old), whole, None)

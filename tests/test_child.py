@@ -132,6 +132,7 @@ def test_the_child_has_its_limits_and_does_not_ask_for_more_than_it_may() -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not keep a limit of memory")
+@pytest.mark.row(36)
 def test_memory_beyond_the_limit_is_refused_to_the_child() -> None:
     done = run("child.limit_self()\ntry: bytearray(child.MEMORY)\nexcept MemoryError: print('refused')")
     assert done.stdout == "refused\n"
@@ -157,6 +158,7 @@ async def test_what_to_do_about_a_picture_is_told_to_whoever_can(tmp_path: Path)
 
 
 @pytest.mark.anyio
+@pytest.mark.row(36)
 async def test_more_pixels_than_allowed_are_never_decoded(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(a_png(9_000, 9_000, depth=1, colour=0))
     with pytest.raises(BadPicture, match="damaged"):
@@ -164,6 +166,7 @@ async def test_more_pixels_than_allowed_are_never_decoded(tmp_path: Path) -> Non
 
 
 @pytest.mark.anyio
+@pytest.mark.row(36)
 async def test_the_largest_allowed_pictures_are_cloaked_within_the_memory_there_is(tmp_path: Path) -> None:
     """Fifty megapixels. By default the two shapes that need most of their kind; with FEDIART_LONG=1 all of them."""
     width, height = 8_660, 5_773
@@ -199,6 +202,7 @@ def saved(made: Image.Image, kind: str, **more: Any) -> bytes:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(37)
 async def test_a_killed_child_leaves_no_result_and_is_told_apart_from_a_picture_that_brings_it_down(tmp_path: Path) -> None:
     original = picture(tmp_path / "original", size=(2000, 1500))
 

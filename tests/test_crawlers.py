@@ -279,6 +279,7 @@ async def test_signed_requests_do_not_count_until_there_are_too_many_to_be_belie
     assert await statuses(server, "/users/mira", 1, headers={**AP, "signature": "x"}) == [429]
 
 
+@pytest.mark.row(29)
 async def test_forwarded_addresses_count_only_from_a_proxy_that_is_named(data: Path) -> None:
     settings = {"limits.enabled": True, "server.trusted_proxies": ["127.0.0.1/32"]}
     async with a_world(data, jobs=False, **settings) as world, people_of(world.instance) as people:

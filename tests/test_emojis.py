@@ -135,6 +135,7 @@ async def test_emojis_stand_in_names_words_warnings_and_reactions(scene: Scene) 
         assert "<li>:blob_cat:</li>" in reactions, "on eve's server that may be another cat, or none"
 
 
+@pytest.mark.row(33)
 async def test_an_emoji_is_of_its_host_alone_and_changes_at_most_once_a_day(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ _CAT = ShownEmoji("cat", ShownImage(None, _RENDITION, None))  # type: ignore[arg
 _ABSENT = ShownEmoji("dog", ShownImage(None, None, None))  # type: ignore[arg-type]
 
 
+@pytest.mark.row(33)
 def test_only_words_become_pictures_and_nothing_else() -> None:
     picture = str(with_emojis(":cat:", [_CAT]))
     assert picture.startswith('<img class="emoji" src="/media/ab/cd.png" alt=":cat:"')
@@ -219,6 +221,7 @@ def test_only_words_become_pictures_and_nothing_else() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from(list(':cat<>"&ab =/p')), max_size=60))
+@pytest.mark.row(33)
 def test_a_picture_never_stands_inside_of_a_tag(raw: str) -> None:
     shown = str(with_emojis(clean_html(raw), [_CAT]))
     assert clean_html(shown.replace(str(with_emojis(":cat:", [_CAT])), ":cat:")) == clean_html(clean_html(raw))

@@ -109,6 +109,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.row(35)
 def test_what_lies_is_refused_at_the_door(name: str, tmp_path: Path) -> None:
     path = tmp_path / "picture"
     path.write_bytes(HOSTILE[name]())
@@ -133,6 +134,7 @@ def _request(path: Path, folder: Path) -> RenderRequest:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(37)
 async def test_their_pixels_come_out_right_and_what_is_damaged_only_ends_its_process(tmp_path: Path) -> None:
     for number, (data, size) in enumerate(((avif(), (320, 240)), (moving(), (320, 240)), (turned(), (240, 320)))):
         path = tmp_path / f"picture-{number}"

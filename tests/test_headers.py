@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fediart.domain.actors import Role
 from fediart.media.sample import draw_sample
 from fediart.studio.publish_work import Draft, start_draft
 from fediart.web.gate import GATE_POLICY
 from fediart.web.security import FILE_POLICY, PAGE_POLICY
-from tests.addresses import filled, route_table
+from tests.addresses import filled, parameters, route_table
+from tests.judged import a_moderator
 from tests.people import people_of
 from tests.waiting import until
 from tests.world import a_world
@@ -55,6 +57,7 @@ def _judge(answer: httpx.Response) -> list[str]:
     return wrong
 
 
+@pytest.mark.row(32)
 def test_the_policies_let_no_script_in_that_is_not_ours() -> None:
     for policy in (PAGE_POLICY, FILE_POLICY, GATE_POLICY):
         parts = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
@@ -70,9 +73,10 @@ def test_the_policies_let_no_script_in_that_is_not_ours() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(32)
 async def test_every_route_says_it_to_everybody_with_every_method(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world, people_of(world.instance) as people:
-        mira = await people.person("mira")
+        mira, olga = await people.person("mira"), await a_moderator(people, "olga", Role.OWNER)
         media = await world.upload(draw_sample(96, 64))
         work = (await world.client.post("/api/v1/statuses", json={"status": "x #oil", "media_ids": [media["id"]]})).json()["id"]
         await until(lambda: _answers(world.stranger, f"/@mira/{work}"))
@@ -86,22 +90,30 @@ async def test_every_route_says_it_to_everybody_with_every_method(tmp_path: Path
         }  # fmt: skip
         stranger = await people.client()
         wrong: dict[str, list[str]] = {}
-        statuses = set()
+        statuses, for_the_admin = set(), set()
         for route in route_table(people.app):
             names = {"name": named[route.path]} if route.path in named else {}
-            for path in filled(route.path, {**values, **names}):
-                for client in (stranger, mira.browser.http, mira.api):
+            paths = filled(route.path, {**values, **names})
+            for path in paths:
+                for client in (stranger, mira.browser.http, olga.browser.http, mira.api):
                     methods = {"GET", "HEAD"} if "GET" in (route.methods or ()) else {"POST", "PUT"}
                     for method in sorted(methods):
                         if client is mira.api and not path.startswith("/api/"):
                             continue
                         if method == "HEAD" and client is not stranger:
                             continue
+                        if client is olga.browser.http and path != paths[0]:
+                            continue
                         answer = await client.request(method, path)
                         statuses.add(answer.status_code)
                         if found := _judge(answer):
                             wrong[f"{method} {path} {answer.status_code}"] = found
+                        if "text/html" in answer.headers.get("content-type", "") and "set-cookie" in answer.headers:
+                            assert "httponly" in answer.headers["set-cookie"].lower()
+                        if client is olga.browser.http and path.startswith("/admin") and method == "GET":
+                            for_the_admin.add(answer.status_code)
         assert wrong == {}
+        assert 200 in for_the_admin
         assert statuses >= {200, 301, 302, 303, 401, 403, 404, 405, 422}
 
 
@@ -110,6 +122,7 @@ async def _answers(client: httpx.AsyncClient, path: str) -> bool:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(32)
 async def test_errors_and_inboxes_say_it_too(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
 
@@ -167,6 +180,22 @@ async def test_errors_and_inboxes_say_it_too(tmp_path: Path) -> None:
             assert "on purpose" not in answer.text
 
 
+@pytest.mark.row(32)
+@pytest.mark.anyio
+async def test_on_https_every_answer_says_that_it_is_to_stay_so_but_where_somebody_before_it_does(tmp_path: Path) -> None:
+    async with (
+        a_world(tmp_path, jobs=False, **{"instance.url": "https://art.example"}) as world,
+        people_of(world.instance) as people,
+    ):
+        client = await people.client()
+        for route in route_table(people.app):
+            if "GET" in (route.methods or ()) and not parameters(route.path):
+                answer = await client.get(route.path)
+                assert answer.headers["strict-transport-security"] == "max-age=31536000", route.path
+        for foreign in (await client.get("/nothing"), await client.get("/", headers={"host": "evil.example"})):
+            assert foreign.headers["strict-transport-security"] == "max-age=31536000"
+
+
 @pytest.mark.anyio
 async def test_pages_are_for_their_reader_alone_and_files_with_their_content_for_ever(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
@@ -184,6 +213,7 @@ async def test_pages_are_for_their_reader_alone_and_files_with_their_content_for
 
 
 @pytest.mark.anyio
+@pytest.mark.row(32)
 async def test_no_page_carries_a_script_or_style_of_its_own(tmp_path: Path) -> None:
     """The policy would stop it; a page that needs it stopped is broken."""
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
@@ -211,6 +241,7 @@ async def test_no_page_carries_a_script_or_style_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
+@pytest.mark.row(31)
 async def test_words_from_outside_stay_words_on_every_page(tmp_path: Path) -> None:
     """Names, bio, fields, captions, file names, warnings, search words: none of them becomes an element."""
     attack = """"><img src=x onerror=alert(1)><script>alert(2)</script>'{{7*7}}"""

@@ -326,6 +326,7 @@ def _disk(instance: Instance, found: Found) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(39)
 async def test_every_picture_that_anybody_but_the_artist_can_fetch_is_cloaked(tmp_path: Path) -> None:
     async with a_world(tmp_path / "data", jobs=False) as world, people_of(world.instance) as people:
         scene = await _set_scene(world.instance, people)

@@ -61,6 +61,7 @@ def test_when_time_or_bytes_run_out_what_was_found_so_far_is_told(tmp_path: Path
     assert read_origin(path, limits=OriginLimits(seconds=-1)).level is None
 
 
+@pytest.mark.row(37)
 def test_no_file_cut_off_or_changed_anywhere_makes_the_reader_fail() -> None:
     random.seed(5)
     samples = [data for data, _, _ in generated().values()] + [data for data, _ in human().values()]

@@ -24,7 +24,7 @@ from fediart.studio.publish_work import Draft, start_draft
 from fediart.studio.sign_in import grant_token, sign_in
 from fediart.web.pages.routes import page_routes
 from fediart.web.security import Limiter
-from tests.addresses import filled
+from tests.addresses import filled, route_table
 from tests.commands import run_command
 from tests.judged import a_moderator
 from tests.people import PASSWORD, people_of
@@ -212,6 +212,7 @@ async def test_a_wrong_name_and_a_wrong_password_are_the_same_answer(tmp_path: P
 
 @pytest.mark.row(49)
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_five_tries_in_five_minutes_for_an_account_however_its_name_is_spelled(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         spellings = ("mira", "MIRA", " mira ", "@mira", "mira@localhost:8000", "@Mira@elsewhere.example", "mira@2")
@@ -275,6 +276,7 @@ async def test_a_hundred_sign_ins_at_once_are_all_answered(tmp_path: Path) -> No
 
 @pytest.mark.row(49)
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_twenty_five_tries_in_five_minutes_from_an_address_whatever_it_says_of_itself(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         browser = await people.browser(client=(FAR, 1))
@@ -286,6 +288,7 @@ async def test_twenty_five_tries_in_five_minutes_from_an_address_whatever_it_say
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_one_subscriber_of_ipv6_is_one_address(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         told = []
@@ -298,6 +301,7 @@ async def test_one_subscriber_of_ipv6_is_one_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_behind_a_trusted_proxy_the_address_it_tells_is_counted(tmp_path: Path) -> None:
     settings = {"limits.enabled": True, "server.trusted_proxies": ["10.0.0.0/8"]}
     async with a_world(tmp_path, jobs=False, **settings) as world, people_of(world.instance) as people:
@@ -313,6 +317,7 @@ async def test_behind_a_trusted_proxy_the_address_it_tells_is_counted(tmp_path: 
 
 
 @pytest.mark.anyio
+@pytest.mark.row(29)
 async def test_whoever_holds_a_session_cannot_guess_its_password_without_limit(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"limits.enabled": True}) as world, people_of(world.instance) as people:
         mira = await people.person("mira")
@@ -347,6 +352,7 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "another site, says the browser": {"token": "own", "headers": {"sec-fetch-site": "cross-site"}},
     "a neighbour, says the browser": {"token": "own", "headers": {"sec-fetch-site": "same-site"}},
     "JSON as text": {"token": None, "headers": {"content-type": "text/plain"}},
+    "an address that begins as ours": {"token": "own", "headers": {"origin": "http://localhost:8000.evil.example"}},
 }
 
 
@@ -357,6 +363,7 @@ SAID = {
 
 
 @pytest.mark.anyio
+@pytest.mark.row(47)
 async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent_to(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         instance = world.instance
@@ -394,6 +401,58 @@ async def test_a_form_that_is_not_ours_changes_nothing_whatever_route_it_is_sent
         assert await mira.browser.is_signed_in()
 
 
+NOT_BY_FORM = {"/gate": "counts only what it asked for itself, once, and changes nothing of anybody's"}
+
+
+@pytest.mark.row(47)
+@pytest.mark.anyio
+async def test_with_a_cookie_alone_no_address_changes_anything_by_any_method(tmp_path: Path) -> None:
+    """Every route that takes something else than GET, as another site would have a signed-in browser send it."""
+    async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
+        mira = await people.person("mira")
+        await world.instance.storage.write(accounts.put_role, mira.account.id, Role.OWNER)
+        draft = str(await start_draft(world.instance, mira.account, Draft("a draft")))
+        work = (await mira.api.post("/api/v1/statuses", json={"status": "hello"})).json()["id"]
+        token = await mira.browser.form_token("/search")
+        begun = await mira.browser.http.post(
+            f"/compose/{draft}/uploads", headers={"tus-resumable": "1.0.0", "upload-length": "9", "x-form-token": token}
+        )
+        upload = begun.headers["location"].rpartition("/")[2]
+        ids = {"/compose/{id}": [draft], "/compose/{id}/uploads": [draft], "/uploads/{id}": [upload]}
+        before = await world.instance.storage.read(everything)
+        ways: list[dict[str, Any]] = [
+            {"content": b'{"status": "forged", "form_token": "x"}', "headers": {"content-type": "text/plain"}},
+            {"content": b'{"status": "forged"}', "headers": {"content-type": "application/json"}},
+            {"data": SAID},
+            {"data": {**SAID, "_method": "DELETE"}, "headers": {"x-http-method-override": "DELETE"}},
+            {"headers": {"tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream"}},
+        ]
+        asked = 0
+        for route in route_table(people.app):
+            more = {
+                "verb": ["like", "boost", "delete"],
+                "number": ["1"],
+                "quoting_id": ["1"],
+                "username": ["mira"],
+                "name": ["mira"],
+            }
+            more |= {name: ["1"] for name in ("work_id", "file_id", "image_id", "quote_id", "tag", "version")}
+            for path in filled(route.path, {"id": ids.get(route.path, [work]), **more}):
+                for method in (route.methods or set()) - {"GET", "HEAD"}:
+                    for way in ways[1:3] if route.path.startswith("/api/") else ways:
+                        answer = await mira.browser.http.request(method, path, **way)
+                        asked += 1
+                        wanted = (429,) if route.path in NOT_BY_FORM else (401, 403, 404)
+                        assert answer.status_code in wanted, (method, path, way, answer.status_code)
+                if {"GET", "POST"} <= (route.methods or set()):
+                    said = {**SAID, "_method": "DELETE"}
+                    await mira.browser.http.get(path, params=said, headers={"x-http-method-override": "POST"})
+        assert asked > 200
+        assert await world.instance.storage.read(everything) == before
+        assert await mira.browser.is_signed_in()
+
+
+@pytest.mark.row(47)
 @pytest.mark.anyio
 async def test_the_token_of_a_browser_without_a_cookie_is_nobodys(tmp_path: Path) -> None:
     """With an empty form cookie everybody would be given the same token, also one who makes others send it."""
@@ -407,6 +466,7 @@ async def test_the_token_of_a_browser_without_a_cookie_is_nobodys(tmp_path: Path
 
 
 @pytest.mark.anyio
+@pytest.mark.row(47)
 async def test_a_form_from_our_own_page_is_taken_with_what_a_browser_sends(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         browser = await people.browser()
@@ -434,6 +494,7 @@ BACK = {
 
 
 @pytest.mark.anyio
+@pytest.mark.row(34)
 async def test_the_way_back_leads_to_our_own_pages_only(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         mira, noor = await people.person("mira"), await people.person("noor")
@@ -446,6 +507,7 @@ async def test_the_way_back_leads_to_our_own_pages_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(47)
 async def test_on_http_loopback_the_cookie_names_its_port_and_needs_no_tls(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"server.port": 8123}) as world, people_of(world.instance) as people:
         browser = await people.browser()
@@ -460,6 +522,7 @@ async def test_on_http_loopback_the_cookie_names_its_port_and_needs_no_tls(tmp_p
 
 
 @pytest.mark.anyio
+@pytest.mark.row(47)
 async def test_on_https_the_cookie_is_bound_to_its_host_and_to_tls(tmp_path: Path) -> None:
     settings = {"instance.url": "https://art.example"}
     async with a_world(tmp_path, jobs=False, **settings) as world, people_of(world.instance) as people:
@@ -476,6 +539,7 @@ async def test_on_https_the_cookie_is_bound_to_its_host_and_to_tls(tmp_path: Pat
 
 
 @pytest.mark.anyio
+@pytest.mark.row(34)
 async def test_a_name_that_is_not_ours_is_not_answered(tmp_path: Path) -> None:
     settings = {"instance.url": "https://art.example:443/"}
     wrong = ("evil.example", "art.example.evil.example", "art.example:8443", "localhost", "art.example@evil.example", "")

@@ -112,6 +112,7 @@ async def _ended(client: httpx.AsyncClient, media_id: str) -> httpx.Response:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(35)
 async def test_what_is_no_picture_of_ours_is_refused_at_once_in_words(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False, **{"media.upload_bytes": 250_000}) as world, people_of(world.instance) as people:
         mira = await people.person("mira")
@@ -181,6 +182,7 @@ def _are_settled(db: Connection, work_id: int) -> bool:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(36)
 async def test_a_picture_that_unfolds_to_what_is_just_allowed_is_taken_or_refused_and_the_server_goes_on(tmp_path: Path) -> None:
     """49 megapixels in a few kilobytes: the child decodes it within its memory, or says that it cannot."""
     async with a_world(tmp_path) as world, people_of(world.instance) as people:
@@ -467,6 +469,7 @@ def _photograph(kind: str) -> bytes:
     return data
 
 
+@pytest.mark.row(39)
 def test_a_photograph_stands_upright_and_tells_neither_place_nor_camera(tmp_path: Path) -> None:
     for kind in ("JPEG", "WEBP", "PNG"):
         picture, file = _shown(_photograph(kind), tmp_path)
@@ -480,6 +483,7 @@ def test_a_photograph_stands_upright_and_tells_neither_place_nor_camera(tmp_path
 
 
 @pytest.mark.anyio
+@pytest.mark.row(39)
 async def test_a_photograph_that_was_uploaded_leaves_without_its_place_and_is_kept_as_it_came(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
         data = _photograph("JPEG")

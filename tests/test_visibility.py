@@ -340,6 +340,7 @@ def _plain(answer: httpx.Response, work_id: int) -> tuple[int, str, dict[str, st
 
 
 @pytest.mark.anyio
+@pytest.mark.row(43)
 async def test_no_route_does_anything_to_what_is_not_yours(tmp_path: Path) -> None:
     """Every route that changes something and has an id in its address, asked by another account (CVE-2026-22246)."""
     async with a_scene(tmp_path) as scene:

@@ -91,6 +91,7 @@ def _order(media_type: str) -> dict[str, Any]:
 
 
 @pytest.mark.anyio
+@pytest.mark.row(39)
 async def test_all_renditions_carry_the_rights_and_nothing_of_the_original_s_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "SECRET-PROMPT"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fediart.activitypub.vocabulary import AS_PUBLIC
 from fediart.domain.works import Visibility
@@ -24,6 +25,12 @@ def read_visibility(to: Sequence[str], cc: Sequence[str], followers_uri: str | N
     if followers_uri and (followers_uri in to or followers_uri in cc):
         return Visibility.FOLLOWERS
     return Visibility.MENTIONED
+
+
+def has_blind_addresses(document: Mapping[str, Any]) -> bool:
+    """Does it, or what it is about, name whom nobody else shall hear of? (ActivityPub 6: `bto` and `bcc` are taken out.)"""
+    inner = document.get("object")
+    return any(name in held for held in (document, inner) if isinstance(held, Mapping) for name in ("bto", "bcc"))
 
 
 def address(visibility: Visibility, followers_uri: str, mentioned: Sequence[str]) -> tuple[list[str], list[str]]:

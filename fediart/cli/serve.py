@@ -20,6 +20,7 @@ from fediart.observe import set_up_logs
 from fediart.studio.estimate_cloak import calibrate_when_settled
 from fediart.studio.open_account import setup_token
 from fediart.web.app import create_app
+from fediart.web.deadlines import Deadlines
 
 log = structlog.get_logger("fediart.serve")
 
@@ -66,7 +67,7 @@ async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> Non
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(instance),
-                http="httptools",
+                http=Deadlines,
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -75,7 +76,6 @@ async def _serve(chosen: Chosen, config: Config, listener: socket.socket) -> Non
                 proxy_headers=False,
                 timeout_keep_alive=20,
                 timeout_graceful_shutdown=10,
-                h11_max_incomplete_event_size=65_536,
             )
         )
         # What was made while starting stays: the collector need not look at it again and again.

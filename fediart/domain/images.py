@@ -124,6 +124,12 @@ class ShownImage:
         return tuple(held for held in (self.public, self.large, self.preview) if held is not None)
 
 
+def base_name(said: str) -> str:
+    """Of a file's name, as a program may send it with folders in either spelling: what follows the last of them. '' for `..`."""
+    last = said.replace("\\", "/").rpartition("/")[2]
+    return "" if last.strip(".") == "" else last
+
+
 def is_secret_name(name: str) -> bool:
     """Is this a random name of the public store, of a picture that is not open to everyone? `media/files` makes them."""
     return name.startswith("p/")

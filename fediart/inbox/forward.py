@@ -1,7 +1,8 @@
 """An answer to a local work goes on to those who follow its artist, so that they see the same talk (ActivityPub 7.1.2).
 
 Only one that carries an integrity proof: theirs is a server that has no other reason to believe us. Of others they find out by
-asking. Bounded, because every answer of a stranger would otherwise cost as many requests as the artist has servers to tell.
+asking. What still says to whom it goes blindly stays here: taken out of it, its proof would be wrong. Bounded, because every
+answer of a stranger would otherwise cost as many requests as the artist has servers to tell.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
+from fediart.activitypub.addressing import has_blind_addresses
 from fediart.activitypub.identifiers import Identifiers, host_of
 from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
@@ -34,7 +36,7 @@ def forward_answer(
     A change and a removal go where the answer went: only after it, and a removal whatever the bound.
     """
     artist = _artist_answered(db, work)
-    if artist is None or not activity.has_proof or deliveries.was_said(db, activity.uri):
+    if artist is None or not activity.has_proof or has_blind_addresses(activity.raw) or deliveries.was_said(db, activity.uri):
         return ()
     is_removal = activity.type == "Delete"
     if activity.type != "Create" and not deliveries.was_forwarded(db, work.id):

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fediart.domain.actors import Account
-from fediart.domain.images import ImageState, Purpose
+from fediart.domain.images import ImageState, Purpose, base_name
 from fediart.domain.origin import Origin
 from fediart.domain.space import quota_of, space_problem
 from fediart.domain.works import MAX_IMAGES, WorkState
@@ -65,7 +65,7 @@ async def add_image(
         "cloak_strength": account.cloak_strength or instance.config.cloak.strength,
         "secret_names": purpose == Purpose.WORK,
         "vault_key": key,
-        "original_name": file_name[-200:],
+        "original_name": base_name(file_name)[-200:],
         "original_type": header.media_type,
         "original_bytes": size,
         "original_sha256": origin.sha256,

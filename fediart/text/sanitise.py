@@ -45,7 +45,11 @@ _TAGS = frozenset(
     ]
 )
 _CLASSES = frozenset({"mention", "hashtag", "u-url", "h-card", "invisible", "ellipsis", "quote-inline"})
-_INVISIBLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_INVISIBLE = re.compile(
+    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u2069\u3164\ufeff\uffa0\ufff9-\ufffb]"
+)
+"""Control characters, what turns the direction of letters, and what takes no room or looks like none."""
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,6 +58,7 @@ def create_app(instance: Instance) -> ASGIApp:
         exception_handlers={
             FediartError: errors.on_fediart_error,
             HTTPException: errors.on_http_error,
+            ClientDisconnect: errors.on_departure,
             Exception: errors.on_crash,
         },
     )

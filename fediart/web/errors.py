@@ -61,6 +61,12 @@ async def on_http_error(request: Request, problem: Exception) -> Response:
     )
 
 
+async def on_departure(request: Request, problem: Exception) -> Response:
+    """Whoever sent half a request and left, or was left, hears nothing: it is neither a refusal of ours nor a crash."""
+    request.app.state.instance.metrics.refusals.count("left_halfway")
+    return Response(status_code=408)
+
+
 async def on_crash(request: Request, problem: Exception) -> Response:
     log.error("request.crashed", path=request.url.path, method=request.method, exc_info=problem)
     message = "Something went wrong here. It was written to the log; please try again."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from fediart.domain.images import is_secret_name
+from fediart.domain.images import base_name, is_secret_name
 from fediart.errors import Gone, NotFound, SignInNeeded
 from fediart.ids import parse_id
 from fediart.instance import Instance
@@ -38,13 +39,15 @@ async def media(request: Request) -> Response:
     etag = f'"{name.rpartition("/")[2]}"'
     media_type = MEDIA_TYPES[path.suffix.lstrip(".")]
     try:
-        size = (await asyncio.to_thread(path.stat)).st_size
+        found = await asyncio.to_thread(path.lstat)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotFound(NOT_HERE)  # a link could lead out of the store; none of ours is one
         await reserve_file(request, name)
         if not is_secret:
             headers["etag"] = etag
             if request.headers.get("if-none-match") == etag:
                 return Response(status_code=304, headers=headers)
-        if size > IN_ONE_READ:
+        if found.st_size > IN_ONE_READ:
             return FileResponse(path, media_type=media_type, headers=headers)
         return Response(await asyncio.to_thread(path.read_bytes), headers=headers, media_type=media_type)
     except FileNotFoundError:
@@ -75,6 +78,6 @@ async def original(request: Request) -> Response:
     return FileResponse(
         instance.vault.path(shown.image.vault_key),
         media_type=shown.image.original_type or "application/octet-stream",
-        filename=shown.image.original_name or "original",
+        filename=base_name(shown.image.original_name) or "original",
         headers={"cache-control": "no-store", "content-security-policy": FILE_POLICY},
     )

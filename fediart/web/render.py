@@ -141,7 +141,7 @@ async def render(
             unseen=unseen,
             news=news,
             asks_rights=instance.policy.reserve.ask_artists and account is not None and account.reservation is None,
-            here=request.url.path if request.method == "GET" else "/home",
+            here=request.url.path if request.method in ("GET", "HEAD") else "/home",
             form_token=form_token(request),
             path=request.url.path,
             disk_is_low=is_low,

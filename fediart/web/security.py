@@ -242,6 +242,12 @@ class PasswordLimits:
             self._by_address.take(network_of(client_address(request, instance)))
             self._by_account.take(account)
 
+    def take_link(self, request: Request) -> None:
+        """Before each try of a link that came by letter: those of an address are counted with its passwords. Raises TooMany."""
+        instance: Instance = request.app.state.instance
+        if instance.config.limits.enabled:
+            self._by_address.take(network_of(client_address(request, instance)))
+
 
 class SignUpLimits:
     """5 sign-ups an hour from a network; 10 letters that it asks for, and 3 about one account."""

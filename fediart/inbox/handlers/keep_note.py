@@ -201,7 +201,7 @@ def keep_note(
 
 
 def _words(note: ParsedNote) -> dict[str, Any]:
-    warning = plain_text(note.summary)[:500] if note.summary and _is_warning(note) else ""
+    warning = clean_name(plain_text(note.summary), 500) if note.summary and _is_warning(note) else ""
     return {
         "content": shown_content(note),
         "warning": warning,

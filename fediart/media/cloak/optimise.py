@@ -181,7 +181,7 @@ def compressed(picture: F, quality: int | None) -> F:
     out = io.BytesIO()
     levels = np.rint(picture.transpose(1, 2, 0) * 255).astype(np.uint8)
     Image.fromarray(levels).save(out, "JPEG", quality=quality)
-    with Image.open(out) as opened:
+    with Image.open(out, formats=("JPEG",)) as opened:
         return np.ascontiguousarray(np.asarray(opened, np.float32).transpose(2, 0, 1)) / np.float32(255)
 
 

@@ -51,7 +51,7 @@ async def _media(request: Request, shown: ShownImage | None) -> Response:
     if shown.image.state == ImageState.FAILED:
         raise BadInput(shown.image.problem or "This picture cannot be used.")
     instance = instance_of(request)
-    waiting = 206 if request.method == "GET" else 202
+    waiting = 206 if request.method in ("GET", "HEAD") else 202
     status = 200 if shown.image.state == ImageState.READY else waiting
     left = await time_left(instance, [shown.image.id]) if status != 200 else None
     return answer({**entities.attachment(instance.identifiers, shown), "fediart": entities.on_its_way([shown], left)}, status)

@@ -15,6 +15,7 @@ from fediart.storage.space import largest_works, space_of
 from fediart.studio import change_email
 from fediart.studio.sign_in import sign_out_everywhere
 from fediart.web.pages.forms import account_holder, go, instance_of, text, trusted_form
+from fediart.web.pages.sign_up import limit_links
 from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
 from fediart.web.security import PasswordLimits, SignUpLimits, put_session, session_token
@@ -89,11 +90,12 @@ async def _email_page(
 
 async def confirm_email(request: Request) -> Response:
     """By the link of a letter, signed in or not; only the button does something."""
-    if request.method == "GET":
+    if request.method != "POST":
         token = request.query_params.get("token", "")[:200]
         return await render(request, "confirm.html", token=token, username="", email="")
     async with trusted_form(request) as form:
         token = text(form, "token")[:200]
+    limit_links(request)
     await change_email.confirm_address(instance_of(request), token)
     return await render(request, "signed_up.html", outcome="address", email="")
 

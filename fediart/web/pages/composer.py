@@ -66,7 +66,7 @@ async def compose(request: Request) -> Response:
     seen = await _own(request, account, work_id)
     if seen.work.state in (WorkState.PUBLISHED, WorkState.HELD):
         return go(f"/works/{work_id}")
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, seen, [])
     async with trusted_form(request) as form:
         problems = await _keep(request, account, seen, form)

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from fediart.domain.actors import Account
 from fediart.domain.copies import Copy, CopyState
-from fediart.domain.images import ShownImage
+from fediart.domain.images import ShownImage, base_name
 from fediart.errors import NotFound
 from fediart.ids import parse_id
 from fediart.instance import Instance
@@ -90,7 +90,7 @@ async def download(request: Request) -> Response:
     image = await instance.storage.read(images.image_by_id, copy.image_id) if copy is not None else None
     if copy is None or image is None or copy.vault_key is None or not copy.serves(image.cloak_report, instance.clock()):
         raise NotFound("There is no such file.")
-    stem = PurePath(image.original_name).stem or "picture"
+    stem = PurePath(base_name(image.original_name)).stem or "picture"
     return FileResponse(
         instance.vault.path(copy.vault_key),
         media_type=copy.media_type,

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from fediart.domain.actors import Account
+from fediart.domain.images import base_name
 from fediart.domain.reviews import MAX_PROOF, Review, ReviewState, appeal_problem
 from fediart.errors import FediartError, NotFound
 from fediart.instance import Instance
@@ -30,7 +31,7 @@ async def listed(request: Request) -> Response:
 async def one(request: Request) -> Response:
     account, review_id = await member(request), path_id(request)
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, account, await instance.storage.read(own_review, account, review_id), [])
     problems: list[str] = []
     async with trusted_form(request) as form:
@@ -109,6 +110,6 @@ async def file(request: Request) -> Response:
     return FileResponse(
         instance.vault.path(held.vault_key),
         media_type="application/octet-stream",
-        filename=held.name or "file",
+        filename=base_name(held.name) or "file",
         headers={"cache-control": "no-store", "content-security-policy": FILE_POLICY, "x-content-type-options": "nosniff"},
     )

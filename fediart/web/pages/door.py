@@ -37,7 +37,7 @@ async def front(request: Request) -> Response:
 
 async def setup(request: Request) -> Response:
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         token = request.query_params.get("token", "")[:200]
         if not await setup_is_open(instance, token):
             raise NotFound(
@@ -79,7 +79,7 @@ async def _welcomes(request: Request) -> bool:
 
 
 async def sign_in(request: Request) -> Response:
-    if request.method == "GET":
+    if request.method != "POST":
         on = own_path(request.query_params.get("back", ""))
         return await render(request, "sign_in.html", username="", problem="", back=on, welcome=await _welcomes(request))
     async with trusted_form(request) as form:

@@ -25,7 +25,7 @@ def _limit(request: Request, account: Account) -> None:
 async def moving(request: Request) -> Response:
     account = await member(request)
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, account)
     async with trusted_form(request) as form:
         action, words, password = text(form, "action"), text(form, "words").strip(), text(form, "password")

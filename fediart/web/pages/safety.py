@@ -109,7 +109,7 @@ async def report(request: Request) -> Response:
 async def people(request: Request) -> Response:
     """Whom and what one keeps away, and who may answer."""
     account = await member(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _people_page(request, account, "")
     problem = ""
     async with trusted_form(request) as form:

@@ -38,7 +38,7 @@ async def profile(request: Request) -> Response:
     shown = await instance.storage.read(actors.shown_actor, account.actor_id)
     assert shown is not None  # an account always has its actor
     actor = shown.actor
-    if request.method == "GET":
+    if request.method != "POST":
         kept = [(name, typed(value)) for name, value in actor.fields]
         failed = await instance.storage.read(images.failed_portraits, actor.id)
         told = [f"Your new {image.purpose}: {image.problem}" for image in failed[-2:]]
@@ -119,7 +119,7 @@ async def rights(request: Request) -> Response:
     account = await member(request)
     instance = instance_of(request)
     held = await _choices(instance, account)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _rights_page(request, account, held, [])
     async with trusted_form(request) as form:
         chosen = Choices(said_reservation(form), said_licensing(form), bool(text(form, "tell_cloaked")))
@@ -136,7 +136,7 @@ async def first_rights(request: Request) -> Response:
     account = await member(request)
     instance = instance_of(request)
     held = await _choices(instance, account)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _rights_page(request, account, held, [], first=True)
     async with trusted_form(request) as form:
         is_said = text(form, "action") == "save"
@@ -180,7 +180,7 @@ async def _rights_page(
 
 async def password(request: Request) -> Response:
     account = await account_holder(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await render(request, "settings_password.html", problem="", done="done" in request.query_params)
     limits: PasswordLimits = request.app.state.password_limits
     async with trusted_form(request) as form:

@@ -17,7 +17,7 @@ from fediart.web.pages.door import let_in
 from fediart.web.pages.forms import go, instance_of, text, trusted_form
 from fediart.web.refusals import count_refusal
 from fediart.web.render import asked_to_wait, render
-from fediart.web.security import SignUpLimits, signed_in
+from fediart.web.security import PasswordLimits, SignUpLimits, signed_in
 
 
 def _limits(request: Request) -> SignUpLimits:
@@ -25,8 +25,14 @@ def _limits(request: Request) -> SignUpLimits:
     return limits
 
 
+def limit_links(request: Request) -> None:
+    """Raises TooMany."""
+    limits: PasswordLimits = request.app.state.password_limits
+    limits.take_link(request)
+
+
 async def sign_up(request: Request) -> Response:
-    if request.method == "GET":
+    if request.method != "POST":
         if await signed_in(request) is not None:
             return go("/home")
         return await _page(request, Wish("", "", invite=request.query_params.get("invite", "")[:200]))
@@ -71,7 +77,7 @@ async def _page(request: Request, wish: Wish, problem: FediartError | None = Non
 async def confirm(request: Request) -> Response:
     """By the link of the letter; only the button does something, because mail programs open links by themselves."""
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         token = request.query_params.get("token", "")[:200]
         applicant = await acts.applicant_of(instance, token)
         if applicant is None:
@@ -79,6 +85,7 @@ async def confirm(request: Request) -> Response:
         return await render(request, "confirm.html", token=token, username=applicant.username, email=applicant.email)
     async with trusted_form(request) as form:
         token = text(form, "token")[:200]
+    limit_links(request)
     outcome = await acts.confirm_address(instance, token)
     return await render(request, "signed_up.html", outcome=outcome, email="")
 
@@ -106,7 +113,7 @@ async def reset(request: Request) -> Response:
     """By a link, which works once."""
     instance = instance_of(request)
     problem: FediartError | None = None
-    if request.method == "GET":
+    if request.method != "POST":
         token = request.query_params.get("token", "")[:200]
         if not await regain_account.is_open(instance, token):
             raise NotFound(regain_account.NO_LINK)
@@ -114,6 +121,7 @@ async def reset(request: Request) -> Response:
         async with trusted_form(request) as form:
             token, new = text(form, "token")[:200], text(form, "new")[:600]
         try:
+            limit_links(request)
             await regain_account.choose_password(instance, token, new)
         except NotFound:
             raise

@@ -237,7 +237,7 @@ async def edit(request: Request) -> Response:
     if seen is None or seen.work.actor_id != account.actor_id or seen.work.state != WorkState.PUBLISHED:
         raise NotFound("There is nothing here to edit.")
     held = _as_it_is(seen.work)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _edit_page(request, seen, held)
     async with trusted_form(request) as form:
         words = text(form, "text").replace("\r\n", "\n")

@@ -22,7 +22,7 @@ MAX_LIST = 4_000_000
 
 async def hosts(request: Request) -> Response:
     account = await admin(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request)
     typed: dict[str, str] = {}
     try:

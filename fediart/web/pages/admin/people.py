@@ -25,7 +25,7 @@ _STANDINGS = {"suspend": Standing.SUSPENDED, "limit": Standing.LIMITED, "release
 
 async def people(request: Request) -> Response:
     account = await moderator(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, account, "", name=request.query_params.get("name", "")[:2_000])
     async with trusted_form(request) as form:
         action, name, reason = text(form, "action"), text(form, "name")[:2_000], text(form, "reason")

@@ -55,7 +55,7 @@ def machines_of(policy: AiPolicy) -> str:
 async def policy(request: Request) -> Response:
     account = await admin(request)
     instance = instance_of(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request, instance.policy, instance.policy, done="done" in request.query_params)
     async with trusted_form(request) as form:
         current = instance.policy

@@ -50,7 +50,7 @@ async def queue(request: Request) -> Response:
 
 async def one(request: Request) -> Response:
     account, review_id = await moderator(request), path_id(request)
-    if request.method == "GET":
+    if request.method != "POST":
         case = await instance_of(request).storage.read(reviews.review_shown, review_id)
         if case is not None and case.work is not None and _is_private(case, account):
             await _note_look(instance_of(request), account, f"work {case.work.work.id} in review {review_id}")

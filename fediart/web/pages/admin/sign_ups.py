@@ -19,7 +19,7 @@ from fediart.web.render import render
 
 async def sign_ups(request: Request) -> Response:
     account = await admin(request)
-    if request.method == "GET":
+    if request.method != "POST":
         return await _page(request)
     async with trusted_form(request) as form:
         action, mode, reason, note = (text(form, name) for name in ("action", "mode", "reason", "note"))
