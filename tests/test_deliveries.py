@@ -30,7 +30,7 @@ from tests.people import people_of
 from tests.test_atomic_outbox import far_follower
 from tests.world import World, a_world
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 HOUR_MS = 3600 * 1000
 
