@@ -46,6 +46,9 @@ ROWS = {
     48: "Sessions and tokens that live on",
     49: "Guessing passwords, asking who has an account, links for a new password",
     50: "A flood of sign-ins",
+    59: "Many who write at once, beside copies and checkpoints",
+    62: "Upgrades that fail, are killed, or meet a newer database",
+    63: "A backup that is restored elsewhere, and goes on from there",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 
