@@ -191,9 +191,13 @@ def check(arguments):
         # Tests mostly wait for one another's servers: one worker more than there are cores.
         ("tests", ["pytest", "--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]),
     ]
+    if "--long" in arguments:
+        steps.append(("tests of whole servers, on PostgreSQL", steps[-1][1]))
     failed = []
     for name, command in steps:
         say("== " + name)
+        if name.endswith("PostgreSQL"):
+            env["FEDIART_TEST_DATABASE"] = "postgresql"
         program = (
             [str(PYTHON), "-m", *command] if command[0] in ("pytest", "mypy", "ruff") else [str(BIN / command[0]), *command[1:]]
         )

@@ -6,10 +6,14 @@ Four runs, one after another in each round, so that all see the same weather of 
 * `one actor`: the same from a single actor, whose notes are handled one after another.
 * `accepting`: our server with nobody at work on the jobs: what taking a delivery costs by itself.
 * `rival`: benchmarks/rival_inbox.py.
+
+`--database postgresql` compares two of our servers instead: one on SQLite, one on a PostgreSQL that is started for it. What
+PostgreSQL's own processes spend is told beside.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sqlite3
@@ -19,12 +23,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 
+from benchmarks.load import procstat
 from benchmarks.load.burst import pack
 from benchmarks.report import Figure, arguments, tell
 from benchmarks.server import ROOT, Member, Place, Server, environment, free_port, make_place, serving
@@ -34,6 +41,7 @@ from fediart.clock import to_iso
 from fediart.domain.follows import Follow, FollowState
 from fediart.ids import new_id
 from fediart.storage import actors, follows
+from tests.postgres import Postgres, a_postgres
 
 FOLLOWERS = ("noor", "lena", "tomo")
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
@@ -54,6 +62,8 @@ class Run:
     cpu_acks: float
     cpu_all: float
     seconds_all: float
+    cpu_beside: float = 0
+    """Of the database server's processes, `cpu_all` is without it."""
 
 
 def sender_uri(number: int) -> str:
@@ -145,8 +155,11 @@ def burst(requests: list[bytes], server: Server, concurrency: int, folder: Path)
         return told, server.cpu() - before, began
 
 
-def entries(database: Path) -> tuple[int, int]:
-    """(jobs that wait, rows in the homes): asked of the file itself, which costs the server nothing."""
+Entries = Callable[[], tuple[int, int]]
+"""(jobs that wait, rows in the homes): asked of the database itself, which costs the server nothing."""
+
+
+def entries_of_file(database: Path) -> tuple[int, int]:
     db = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
     try:
         return (
@@ -157,11 +170,11 @@ def entries(database: Path) -> tuple[int, int]:
         db.close()
 
 
-def wait_for_homes(database: Path, rows: int, patience_s: float = 20) -> None:
+def wait_for_homes(entries: Entries, rows: int, patience_s: float = 20) -> None:
     """Until no job waits and the homes hold so many rows; ends the program when nothing moves for `patience_s`."""
     last, since = (-1, -1), time.perf_counter()
     while time.perf_counter() - since < patience_s:
-        now = entries(database)
+        now = entries()
         if now[0] == 0 and now[1] >= rows:
             return
         if now != last:
@@ -173,12 +186,13 @@ def wait_for_homes(database: Path, rows: int, patience_s: float = 20) -> None:
 class Bench:
     """Everything the runs share. Each run gets a fresh copy of the database."""
 
-    def __init__(self, folder: Path, notes: int, senders: int, concurrency: int) -> None:
-        self.folder, self.notes, self.concurrency = folder, notes, concurrency
+    def __init__(self, folder: Path, notes: int, senders: int, concurrency: int, postgres: Postgres | None = None) -> None:
+        self.folder, self.notes, self.concurrency, self.postgres = folder, notes, concurrency, postgres
         self.senders = [sender_uri(number) for number in range(senders)]
         self.private_pem, self.public_pem = generate_rsa_pair()
         self._runs = 0
-        self.place = make_place(folder / "made", FOLLOWERS, self._fill)
+        self._made = postgres.new_database() if postgres else ""
+        self.place = make_place(folder / "made", FOLLOWERS, self._fill, database=self._made)
 
     def _fill(self, db: Connection, members: dict[str, Member]) -> None:
         now = time.time_ns() // 1_000_000
@@ -195,26 +209,41 @@ class Bench:
         shutil.copytree(self.place.data, data)
         return Place(data, self.place.port, self.place.members)
 
+    def _database(self, data: Path) -> tuple[str, Entries, Callable[[], float]]:
+        """A copy of what was made, for a run: (its address, empty for the file; who asks it; CPU seconds of its server)."""
+        if self.postgres is None:
+            return "", partial(entries_of_file, data / "fediart.sqlite"), lambda: 0.0
+        postgres = self.postgres
+        address = postgres.address(postgres.copy_of(make_url(self._made).database or ""))
+
+        def entries() -> tuple[int, int]:
+            jobs, rows = postgres.ask(address, "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM timeline)").split("|")
+            return int(jobs), int(rows)
+
+        return address, entries, lambda: float(procstat.measure([postgres.server.get_pid()])["cpu_s"])
+
     def ours(self, *, senders: int | None = None, jobs: bool = True) -> Run:
         place = self._copy()
+        address, entries, beside = self._database(place.data)
         program = ("-m", "fediart", "serve") if jobs else ("-m", "benchmarks.accepting")
         who = self.senders[:senders]
         warm = signed_creates(self.notes // 10 + 1, who, self.private_pem, place.port, "warm")
         hot = signed_creates(self.notes, who, self.private_pem, place.port, "hot")
-        with serving(place, program) as server:
+        with serving(place, program, {"FEDIART_STORAGE__DATABASE": address} if address else None) as server:
             server.hang_up()
             burst(warm, server, self.concurrency, place.data)
             if jobs:
-                wait_for_homes(place.database, len(warm) * len(FOLLOWERS))
+                wait_for_homes(entries, len(warm) * len(FOLLOWERS))
             time.sleep(0.3)
-            before = server.cpu()
+            before, before_beside = server.cpu(), beside()
             told, cpu_acks, began = burst(hot, server, self.concurrency, place.data)
             if jobs:
-                wait_for_homes(place.database, (len(warm) + len(hot)) * len(FOLLOWERS))
+                wait_for_homes(entries, (len(warm) + len(hot)) * len(FOLLOWERS))
             seconds_all, cpu_all = time.perf_counter() - began, server.cpu() - before
+            cpu_beside = beside() - before_beside
             self._check(server, place, jobs)
         shutil.rmtree(place.data)
-        return self._run(told, cpu_acks, cpu_all, seconds_all)
+        return replace(self._run(told, cpu_acks, cpu_all, seconds_all), cpu_beside=cpu_beside)
 
     def _check(self, server: Server, place: Place, jobs: bool) -> None:
         """The server itself agrees that nothing waits, and a follower sees the notes."""
@@ -264,6 +293,7 @@ COSTS: dict[str, Callable[[Run], float]] = {
     "p99": lambda run: run.p99_ms,
     "cpu_acks": lambda run: run.cpu_acks / run.accepted * 1000,
     "cpu_all": lambda run: run.cpu_all / run.accepted * 1000,
+    "cpu_beside": lambda run: run.cpu_beside / run.accepted * 1000,
     "placed": lambda run: run.accepted / run.seconds_all,
 }
 
@@ -273,8 +303,40 @@ def middle(runs: Sequence[Run], what: str) -> float:
     return statistics.median(COSTS[what](run) for run in runs)
 
 
+def beside_each_other(chosen: argparse.Namespace) -> list[Figure]:
+    """SQLite and PostgreSQL, one after the other in each round."""
+    runs: dict[str, list[Run]] = {"sqlite": [], "postgresql": []}
+    with tempfile.TemporaryDirectory(prefix="fediart-bench-") as folder, a_postgres(is_durable=True) as postgres:
+        benches = {
+            name: Bench(Path(folder) / name, chosen.notes, chosen.senders, chosen.concurrency, server)
+            for name, server in (("sqlite", None), ("postgresql", postgres))
+        }
+        for _ in range(chosen.rounds):
+            for name, bench in benches.items():
+                runs[name].append(bench.ours())
+    ratio = statistics.median(
+        COSTS["cpu_all"](theirs) / COSTS["cpu_all"](file) for file, theirs in zip(runs["sqlite"], runs["postgresql"], strict=True)
+    )
+    return [
+        Figure("cpu_ratio", "our CPU on PostgreSQL to that on SQLite", ratio, "x", most=2.0),
+        *(
+            Figure(f"{name}_{what}", f"  {words}, {name}", middle(runs[name], what), unit)
+            for what, words, unit in (
+                ("cpu_all", "CPU with processing into 3 homes", "ms"),
+                ("cpu_acks", "CPU at the last ack", "ms"),
+                ("acks", "acks per second", "/s"),
+                ("p99", "ack, 99 of 100 within", "ms"),
+                ("placed", "in the homes", "/s"),
+            )
+            for name in runs
+        ),
+        Figure("postgresql_beside", "  CPU of PostgreSQL's own processes", middle(runs["postgresql"], "cpu_beside"), "ms"),
+    ]
+
+
 def main() -> None:
     parser = arguments(__doc__)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--notes", type=int, default=2000, help="deliveries to our server in each run")
     parser.add_argument("--rival-notes", type=int, default=600, help="deliveries to the rival in each run")
     parser.add_argument("--rival-pool", type=int, default=5, help="database connections of the rival")
@@ -282,6 +344,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=32)
     chosen = parser.parse_args()
+    if chosen.database == "postgresql":
+        tell("inbox", beside_each_other(chosen), **vars(chosen))
+        return
     serve: list[Run] = []
     one: list[Run] = []
     accepting: list[Run] = []

@@ -88,15 +88,21 @@ def make_place(
     fill: Callable[[Connection, dict[str, Member]], None] | None = None,
     *,
     sessions: bool = False,
+    database: str = "",
 ) -> Place:
-    """A migrated database with these accounts; `fill` then puts in what the measurement is about, in one transaction."""
+    """A migrated database with these accounts; `fill` then puts in what the measurement is about, in one transaction.
+
+    `database`: as `storage.database`; what serves it must be told its address, too.
+    """
     port = free_port()
     data.mkdir(parents=True, exist_ok=True)
     (data / "config.toml").write_text(SETTINGS.format(port=port), encoding="utf-8")
 
     async def make() -> dict[str, Member]:
         members = {}
-        async with open_instance(load_config(data / "config.toml", {}, {"server.port": port}), data) as instance:
+        async with open_instance(
+            load_config(data / "config.toml", {}, {"server.port": port, "storage.database": database}), data
+        ) as instance:
             for name in names:
                 account = await open_account(instance, name, PASSWORD, Role.ARTIST)
                 token = await grant_token(instance, name, "read write follow", "benchmarks")

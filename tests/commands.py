@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -11,14 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.databases import address_held
+
 _SCRIPT = """
 import json, sys
 from click.testing import CliRunner
 from fediart.cli.commands import fediart
 from fediart.errors import FediartError
 told = []
-for command in json.load(sys.stdin):
-    ran = CliRunner().invoke(fediart, command)
+for command, env in json.load(sys.stdin):
+    ran = CliRunner().invoke(fediart, command, env=env)
     problem = ran.exception.message if isinstance(ran.exception, FediartError) else ""
     if ran.exception and not problem and not isinstance(ran.exception, SystemExit):
         raise ran.exception
@@ -35,10 +38,17 @@ class Ran:
     told: str
 
 
+def _of_its_world(command: Sequence[str]) -> dict[str, str]:
+    """The environment in which a command on the data folder of a world finds that world's database."""
+    folders = [Path(value) for option, value in itertools.pairwise(command) if option == "--data"]
+    addresses = [address for folder in folders if (address := address_held(folder))]
+    return {"FEDIART_STORAGE__DATABASE": addresses[0]} if addresses else {}
+
+
 def run_commands(commands: Sequence[Sequence[str]], env: Mapping[str, str] | None = None) -> list[Ran]:
     ran = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
-        input=json.dumps([list(command) for command in commands]),
+        input=json.dumps([[list(command), _of_its_world(command)] for command in commands]),
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,

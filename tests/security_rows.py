@@ -77,6 +77,9 @@ ROWS = {
     57: "The order in which one server hears of things",
     58: "A disk that is full, or cannot be written",
     60: "A clock that jumps",
+    59: "Many who write at once, beside copies and checkpoints",
+    62: "Upgrades that fail, are killed, or meet a newer database",
+    63: "A backup that is restored elsewhere, and goes on from there",
 }
 """The numbers are those of our catalogue of attacks; not every one of it stands here yet."""
 

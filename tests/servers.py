@@ -25,6 +25,7 @@ from fediart.instance import open_instance
 from fediart.media.sample import draw_sample
 from fediart.studio.open_account import open_account
 from fediart.studio.sign_in import grant_token
+from tests.databases import address_of
 from tests.tls import Authority
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def start_server(data: Path, port: int | None = None, settings: str = SETTINGS, 
     port = port or free_port()
     data.mkdir(parents=True, exist_ok=True)
     if not (data / "config.toml").exists():
-        (data / "config.toml").write_text(settings)
+        (data / "config.toml").write_text(f'storage.database = "{address_of(data)}"\n{settings}')
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "fediart", "serve", "--data", str(data), "--port", str(port)],
@@ -114,7 +115,7 @@ class Keeper:
     """Somebody with an account on a server of its own, and a client program that speaks to it. The server may be restarted."""
 
     def __init__(self, data: Path, name: str = "mira", database: str = "") -> None:
-        self.side: Side = asyncio.run(prepare(name, data, database, {}))
+        self.side: Side = asyncio.run(prepare(name, data, database or address_of(data), {}))
         self.uri = f"{self.side.url}/users/{name}"
         self.client = httpx.Client(
             base_url=self.side.url, headers={"authorization": f"Bearer {self.side.token}"}, timeout=20, trust_env=False
@@ -190,7 +191,8 @@ class SecureKeeper(Keeper):
 
 async def _prepare_at(url: str, name: str, data: Path) -> Side:
     data.mkdir(parents=True)
-    (data / "config.toml").write_text(f'instance.url = "{url}"\n' + SETTINGS.replace("allow_http = true", "allow_http = false"))
+    where = f'instance.url = "{url}"\nstorage.database = "{address_of(data)}"\n'
+    (data / "config.toml").write_text(where + SETTINGS.replace("allow_http = true", "allow_http = false"))
     port, password = free_port(), secrets.token_urlsafe(12)
     async with open_instance(read_settings(Chosen(data, port=port)), data) as instance:
         await open_account(instance, name, password, Role.OWNER)

@@ -43,11 +43,11 @@ from fediart.storage.engine import database_url, look, work_alone
 from fediart.storage.tables import accounts, jobs, renditions
 from fediart.storage.tables import images as image_rows
 from tests.commands import run_commands
-from tests.far_server import a_far_server, artist_uri, settled
+from tests.far_server import a_far_server, artist_uri, follow, home, settled
 from tests.old_worlds import lay_down
 from tests.people import people_of
 from tests.postgres import Postgres
-from tests.servers import wait_for
+from tests.servers import SETTINGS, start_server, wait_for
 from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
@@ -55,6 +55,7 @@ from tests.world import a_world
 pytestmark = pytest.mark.anyio
 PASSPHRASE = "ochre and umber"
 DAY_MS = 24 * HOUR_MS
+AS_DOCUMENT = {"accept": "application/activity+json"}
 
 
 def place(data: Path) -> Place:
@@ -91,6 +92,8 @@ def old(tmp_path: Path) -> Path:
 # ----------------------------------------------------------------------------------- a backup, and a server of it
 
 
+@pytest.mark.of_the_file
+@pytest.mark.row(63)
 async def test_what_was_queued_at_the_copy_is_delivered_after_the_restore_under_the_same_id(tmp_path: Path) -> None:
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "copy"
     async with a_far_server() as far:
@@ -108,6 +111,7 @@ async def test_what_was_queued_at_the_copy_is_delivered_after_the_restore_under_
             assert await check_backup(file, PASSPHRASE) == summary
             far.judge = lambda asked: None
             far.asked.clear()
+            key = (await world.stranger.get("/users/mira", headers=AS_DOCUMENT)).json()["publicKey"]
             await try_now(world.instance, far.host)
             [told] = await until(lambda: far.received("Create"))
         assert b"ochre" not in file.read_bytes()
@@ -121,8 +125,17 @@ async def test_what_was_queued_at_the_copy_is_delivered_after_the_restore_under_
             shown = await world.stranger.get(f"/api/v1/statuses/{work['id']}")
             picture = shown.json()["media_attachments"][0]
             assert (await world.stranger.get(picture["url"])).status_code == 200
+            assert (await world.stranger.get("/users/mira", headers=AS_DOCUMENT)).json()["publicKey"] == key
             await world.client.post("/api/v1/statuses", data={"status": "and umber"})
             await until(lambda: len(far.received("Create")) == 2)
+            bo = far.actor("bo")
+            assert (await bo.says(world, bo.activity("Follow", artist_uri(world)))).status_code == 202
+            await until(lambda: far.received("Accept"))
+            await follow(world, ana)
+            assert (await ana.says(world, ana.create(note := ana.note("from over there")))).status_code == 202
+            assert await settled(world) == []
+            assert (await home(world))[0]["uri"] == note["id"]
+            assert [len(far.received(kind)) for kind in ("Create", "Accept", "Follow")] == [2, 1, 1], "and nothing twice"
 
 
 def _new_picture(db: Connection, name: str, owner: int) -> int:
@@ -148,6 +161,8 @@ async def _come_and_go(instance: Instance, owner: int, stop: asyncio.Event) -> i
     return count
 
 
+@pytest.mark.of_the_file
+@pytest.mark.row(63)
 async def test_every_file_that_a_row_names_is_in_a_copy_made_while_pictures_come_and_go(prepared: Path, tmp_path: Path) -> None:
     async with a_world(tmp_path / "old", jobs=False) as world:
         stop = asyncio.Event()
@@ -210,6 +225,7 @@ async def test_a_file_that_is_gone_and_one_that_was_changed_are_told(old: Path, 
 # ----------------------------------------------------------------------------------------- from one database to another
 
 
+@pytest.mark.row(63)
 async def test_rows_move_between_the_databases_and_up_from_an_older_version(postgres: Postgres, tmp_path: Path) -> None:
     old, file, back = tmp_path / "old", tmp_path / "copy", tmp_path / "back"
     lay_down("0003", old)
@@ -373,6 +389,7 @@ def start(*arguments: str, code: str = "from fediart.cli import main; main()") -
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.row(63)
 def test_a_kill_leaves_no_half_copy_and_no_half_server(old: Path, tmp_path: Path) -> None:
     out, new = tmp_path / "out", tmp_path / "new"
     out.mkdir()
@@ -408,6 +425,39 @@ def test_a_kill_leaves_no_half_copy_and_no_half_server(old: Path, tmp_path: Path
     (half / ".restoring" / "media" / "left").touch()
     asyncio.run(restore_backup(file, None, half))
     assert not (half / "media" / "left").exists()
+
+
+KILLED_LOADING = """
+import os, signal
+from fediart.office import restore_backup
+def full(db):
+    os.kill(os.getpid(), signal.SIGKILL)
+restore_backup.images.evict_all = full
+from fediart.cli import main
+main()
+"""
+
+
+@pytest.mark.row(63)
+def test_a_kill_in_a_restore_to_postgresql_leaves_it_empty_or_whole_and_it_can_be_done_again(
+    old: Path, tmp_path: Path, postgres: Postgres
+) -> None:
+    file, new, address = tmp_path / "copy", tmp_path / "new", postgres.new_database()
+    asyncio.run(write_backup(place(old), file, None))
+    restoring = ["restore", str(file), "--data", str(new), "--database", address]
+    for code, tables in ((KILLED_LOADING, "0"), (KILLED_MOVING, "1")):
+        with start(*restoring, code=code) as process:
+            process.wait(60)
+        assert process.returncode == -signal.SIGKILL
+        told = postgres.ask(address, "SELECT count(*) FROM pg_tables WHERE tablename = 'works'")
+        assert told == tables, "no row, or all of them: they are committed once the files are there"
+    listing = ["account", "list", "--data", str(new)]
+    stopped, again = run_commands([listing, restoring])
+    assert "was stopped before its end" in stopped.told
+    assert again.status == 0
+    assert asyncio.run(rows_of(database_url(address, new))) == asyncio.run(rows_of(database_url("", old)))
+    [listed] = run_commands([listing])
+    assert "@mira@localhost:8000" in listed.told
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_lost(
@@ -477,6 +527,42 @@ async def _now(instance: Instance) -> AsyncIterator[None]:
         return all(at > instance.clock() for at in await instance.storage.read(_due))
 
     await until(is_planned)
+
+
+@pytest.mark.row(63)
+def test_a_kill_while_a_planned_copy_is_made_leaves_no_half_one_and_the_next_start_makes_it(old: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    early = folder / name_at(system_clock() - 3 * DAY_MS, is_sealed=False)
+    early.touch()
+    large = old / "large"
+    with large.open("wb") as sparse:
+        sparse.truncate(3 << 30)
+    settings = f'instance.url = "http://localhost:8000"\n{SETTINGS}[backup]\nfolder = {json.dumps(str(folder))}\n'
+    server = start_server(old, settings=settings)
+    begun = lambda: [path for path in folder.glob(f"{BEGINNING}*/*") if path.stat().st_size > 1 << 20]  # noqa: E731
+    [part] = wait_for("the copy is being written", begun)
+    server.kill()
+    wait_for("whoever wrote it ends, too", lambda: not part.exists() or _is_left(part))
+    assert [path for path in folder.iterdir() if path.is_file()] == [early]
+    large.unlink()
+    server = start_server(old, int(server.url.rpartition(":")[2]))
+    try:
+        made = wait_for("a whole one", lambda: [path for path in folder.glob("fediart-*.tar") if path != early])
+        assert asyncio.run(check_backup(made[0], None)).rows["accounts"] == 1
+        wait_for("nothing half is left", lambda: not list(folder.glob(f"{BEGINNING}*")))
+    finally:
+        server.stop()
+
+
+def _is_left(file: Path) -> bool:
+    """Has nobody this file open any more?"""
+    inode = file.stat().st_ino
+    for process in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_ino == inode:
+                return False
+    return True
 
 
 async def test_copies_are_made_by_themselves_kept_for_a_while_and_shown_to_the_admin(tmp_path: Path) -> None:

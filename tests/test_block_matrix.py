@@ -31,7 +31,7 @@ from tests.snapshot import everything
 from tests.waiting import until
 from tests.world import a_world
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 AP = {"accept": "application/activity+json"}
 
 

@@ -232,6 +232,7 @@ def signed_in(keeper: Keeper) -> Iterator[Callable[[str, dict[str, str]], None]]
         yield press
 
 
+@pytest.mark.of_the_file
 def test_a_steered_cloak_that_is_killed_goes_on_from_its_last_step_and_goes_out_once(studio: Studio) -> None:
     print(f"FEDIART_SEED={SEED}")
     dice, keeper = random.Random(SEED), studio.keeper

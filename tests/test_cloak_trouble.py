@@ -157,6 +157,7 @@ def test_each_picture_that_cannot_be_cloaked_is_told_of_in_a_sentence_that_says_
     assert upload.press(page, text="some words", action="publish").status_code == 303, "without a cloak, as its artist said"
 
 
+@pytest.mark.of_the_file
 def test_without_the_encoders_that_the_settings_want_a_work_waits_as_a_draft_and_goes_out_once_they_are_there(
     upload: Upload, tmp_path: Path
 ) -> None:

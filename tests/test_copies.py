@@ -439,6 +439,7 @@ def test_people_are_told_in_words(desk: Desk) -> None:
     assert "bad.png: This file is empty." in told
 
 
+@pytest.mark.of_the_file
 def test_as_an_artist_of_a_server_one_gets_the_very_picture_that_it_publishes(desk: Desk, data: Path) -> None:
     tiny_encoder(desk.art.parent / "tiny.pth")
     encoder = Shelf(data / "encoders").add(desk.art.parent / "tiny.pth").name

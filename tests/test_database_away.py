@@ -145,6 +145,7 @@ def _quickly(db: Connection) -> int:
 _SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
 
 
+@pytest.mark.of_the_file
 async def test_a_full_disk_under_sqlite_is_told_to_who_writes_while_others_read_on(tmp_path: Path) -> None:
     async with a_world(tmp_path, jobs=False) as world, people_of(world.instance) as people:
         mira = await people.person("mira")

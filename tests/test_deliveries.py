@@ -34,7 +34,7 @@ from tests.test_atomic_outbox import far_follower
 from tests.waiting import until
 from tests.world import World, a_world
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 HOUR_MS = 3600 * 1000
 LONG = os.environ.get("FEDIART_LONG") == "1"

@@ -144,6 +144,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_each_thing_that_a_front_does_wrong_is_named_with_its_mend(place: Place, tmp_path: Path) -> None:
     for number, (name, seen, mend, changes) in enumerate(WRONG):
@@ -155,6 +156,7 @@ async def test_each_thing_that_a_front_does_wrong_is_named_with_its_mend(place: 
         assert mend in found.mend, found
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_a_name_that_does_not_lead_here_is_told_apart_by_why(place: Place, tmp_path: Path) -> None:
     # Nobody before the server; another server behind the name; a front that passes on bytes and says nothing of who asks.
@@ -206,6 +208,7 @@ async def _a_server_that_lives_in_the_past(authority: Authority) -> AsyncIterato
         yield f"localhost:{port}"
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_a_clock_that_others_do_not_agree_with_is_found(place: Place, tmp_path: Path) -> None:
     async with _a_server_that_lives_in_the_past(place.authority) as other:
@@ -254,6 +257,7 @@ def test_too_little_disk_or_memory_is_found(data: Path) -> None:
     assert check_memory(_machine(data, **{"cloak.memory_mb": 10**8})).state in (State.BAD, State.UNSEEN)
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_a_database_that_is_broken_or_of_another_version_is_found(data: Path) -> None:
     async def found(**settings: Any) -> Finding:

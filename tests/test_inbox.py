@@ -16,7 +16,7 @@ from tests.people import people_of
 from tests.scene import Scene, a_scene
 from tests.waiting import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 HOUR = 3_600_000
 
 

@@ -145,6 +145,7 @@ class Senders:
 
 
 @pytest.mark.row(53)
+@pytest.mark.of_the_file
 def test_what_was_accepted_before_a_kill_is_there_after_it_and_has_its_effect_once(artist: Keeper, dice: random.Random) -> None:
     count = 1000 if LONG else 200
     with far_hosts(1) as far:
@@ -204,6 +205,7 @@ def post_all(artist: Keeper, texts: list[str]) -> None:
 
 
 @pytest.mark.row(52)
+@pytest.mark.of_the_file
 def test_every_delivery_that_was_due_before_a_kill_arrives_after_it(artist: Keeper, dice: random.Random) -> None:
     posts, hosts, per_host = (25, 20, 2) if LONG else (10, 10, 2)
     with far_hosts(hosts, hold_s=0.02) as far:
@@ -283,6 +285,7 @@ def test_a_start_frees_what_was_in_hand_without_looking_at_all_that_waits(artist
 # ---------------------------------------------------------------------------------------------------- pictures
 
 
+@pytest.mark.of_the_file
 def test_pictures_that_are_killed_while_they_are_cloaked_are_cloaked_after_it(artist: Keeper, dice: random.Random) -> None:
     originals = [draw_sample(900, 700, seed=seed) for seed in range(6)]
     with far_hosts(1) as far:

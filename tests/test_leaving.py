@@ -191,6 +191,7 @@ def _rows(keeper: Keeper, sql: str) -> list[Any]:
         connection.close()
 
 
+@pytest.mark.of_the_file
 def test_a_deletion_by_the_shell_survives_kills(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "ours")
     with running(keeper), far_hosts(6) as far, httpx.Client(trust_env=False) as client:

@@ -19,7 +19,7 @@ from tests.people import PASSWORD, Person, people_of
 from tests.scene import Scene, a_scene
 from tests.waiting import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 AP = {"accept": "application/activity+json"}
 
 

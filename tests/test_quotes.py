@@ -17,7 +17,7 @@ from tests.scene import Scene, a_scene
 from tests.test_discovery import ask, document
 from tests.waiting import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 
 @pytest.fixture

@@ -602,6 +602,7 @@ def dump(folder: Path) -> list[str]:
         return list(db.iterdump())
 
 
+@pytest.mark.of_the_file
 def test_a_dry_run_tells_pictures_megapixels_and_time_and_changes_nothing(past: Past, folder: Path) -> None:
     dry = ["cloak", "redo", "--dry-run", "--data", str(folder)]
     before = dump(folder)
@@ -732,6 +733,7 @@ def rewind(db: sqlite3.Connection, migrations: Sequence[str]) -> None:
     db.execute("UPDATE alembic_version SET version_num = ?", (migrations[-1][:4],))
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_pictures_from_before_there_was_a_record_of_methods_get_it_from_their_reports(past: Past, folder: Path) -> None:
     with sqlite3.connect(folder / "fediart.sqlite") as db:
@@ -765,6 +767,7 @@ def asked(keeper: Keeper, sql: str) -> list[Any]:
         db.close()
 
 
+@pytest.mark.of_the_file
 def test_a_run_that_is_killed_again_and_again_goes_on_and_ends_whole(artist: Keeper) -> None:
     print(f"FEDIART_SEED={SEED}")
     dice, count = random.Random(SEED), 12 if LONG else 1

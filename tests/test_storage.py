@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import itertools
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Row, Table, func, inspect, select, text, update
+from sqlalchemy import Connection, Engine, Row, Table, event, func, inspect, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
@@ -45,7 +47,7 @@ from fediart.storage import (
 )
 from fediart.storage import shown as shown_rows
 from fediart.storage import tables as t
-from fediart.storage.engine import Storage, database_url, migration_engine, open_storage
+from fediart.storage.engine import Storage, _SqliteWriter, database_url, migration_engine, open_storage
 from tests.postgres import Postgres
 
 NOW = 1_800_000_000_000
@@ -299,6 +301,53 @@ async def test_acts_that_race_for_one_row_both_end_well(storage: Storage) -> Non
 
     ids = await asyncio.gather(*(storage.write(act, n) for n in range(30)))
     assert len(set(ids)) == 1
+
+
+@pytest.mark.row(59)
+async def test_six_writers_a_checkpointer_and_one_who_copies_never_find_the_file_locked(tmp_path: Path) -> None:
+    """Two processes' worth: the server and a command each have a storage of their own, and every act reads before it writes."""
+    url = database_url("", tmp_path)
+    await migrate.migrate(url)
+    stores = [open_storage(url), open_storage(url)]
+    done = asyncio.Event()
+
+    def add_one(db: Connection, name: str) -> None:
+        settings.put_setting(db, name, str(int(settings.setting(db, name) or 0) + 1))
+        settings.put_setting(db, "all", str(int(settings.setting(db, "all") or 0) + 1))
+
+    async def write(number: int) -> None:
+        for _ in range(40):
+            await stores[number % 2].write(add_one, f"writer{number}")
+
+    def checkpoint() -> None:
+        with contextlib.closing(sqlite3.connect(tmp_path / "fediart.sqlite", timeout=10)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def copy(target: Path) -> list[Any]:
+        with contextlib.closing(sqlite3.connect(tmp_path / "fediart.sqlite", timeout=10, isolation_level=None)) as db:
+            db.execute("VACUUM INTO ?", (str(target),))
+        with contextlib.closing(sqlite3.connect(target)) as db:
+            return db.execute("PRAGMA integrity_check").fetchall()
+
+    async def beside() -> list[list[Any]]:
+        copies: list[list[Any]] = []
+        while not done.is_set():
+            await asyncio.to_thread(checkpoint)
+            copies.append(await asyncio.to_thread(copy, tmp_path / f"copy{len(copies)}.sqlite"))
+        return copies
+
+    busy = asyncio.create_task(beside())
+    try:
+        await asyncio.gather(*(write(number) for number in range(6)))
+        done.set()
+        assert {str(copy) for copy in await busy} == {"[('ok',)]"}
+        held = [await stores[0].read(settings.setting, name) for name in ("all", *(f"writer{number}" for number in range(6)))]
+        assert held == ["240", *["40"] * 6], "no act was lost, and none saw what another had not committed"
+    finally:
+        done.set()
+        await asyncio.gather(busy, return_exceptions=True)
+        for store in stores:
+            await store.close()
 
 
 # ------------------------------------------------------------------------------------------------------ leases
@@ -779,6 +828,36 @@ def test_only_the_engine_knows_which_database_it_is() -> None:
     assert ("storage/engine.py", "sqlite") in found
     assert {item for item in found if item not in ALLOWED and (item[0], None) not in ALLOWED} == set()
     assert {item for item in ALLOWED if item[1] is not None} <= found, "what is allowed is still needed"
+
+
+BEGINNINGS = {
+    "storage/engine.py": {"_commit", "_in_one", "_in_transaction", "work_alone"},
+    "storage/migrate.py": {"_migrate_file", "_migrate_served"},
+}
+"""Functions that begin a transaction: by an engine of `storage/engine`, which says BEGIN IMMEDIATE to every file."""
+
+
+@pytest.mark.row(59)
+def test_every_transaction_that_writes_begins_in_the_one_room_and_takes_the_file_at_once() -> None:
+    root = Path(fediart.__file__).parent
+    found: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        tree, name = ast.parse(path.read_text(encoding="utf-8")), path.relative_to(root).as_posix()
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for call in ast.walk(function):
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "begin":
+                        found.setdefault(name, set()).add(function.name)
+        connects = {word for word in words_of(tree) if word in ("create_engine", "create_async_engine", "sqlite3")}
+        assert not connects or name in ("storage/engine.py", "storage/one_file.py"), (name, connects)
+    assert found == BEGINNINGS
+    said: list[str] = []
+    for engine in (migration_engine(database_url("sqlite://", root)), _SqliteWriter(database_url("sqlite://", root))._engine):
+        assert isinstance(engine, Engine)
+        event.listen(engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: said.append(statement))
+        with engine.begin() as connection:
+            connection.execute(text("SELECT 1"))
+    assert said == ["BEGIN IMMEDIATE", "SELECT 1"] * 2
 
 
 async def test_both_engines_count_alike(storage: Storage) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 import shutil
 import signal
 import sqlite3
@@ -16,6 +18,8 @@ from sqlalchemy import text
 
 from fediart.cli.settings import EXAMPLE
 from fediart.errors import ConfigError
+from fediart.office.restore_backup import restore_backup
+from fediart.office.write_backup import Place, write_backup
 from fediart.storage import migrate, one_file
 from fediart.storage.engine import database_url, look, work_alone
 from tests.commands import run_command
@@ -33,10 +37,33 @@ def test_there_is_a_dump_of_every_earlier_version() -> None:
     assert missing == set(), "python -m tests.old_worlds makes them"
 
 
+LASTING = {
+    "actors": "id, uri, username, host, public_key_pem, private_key_pem",
+    "accounts": "id, actor_id, password_hash",
+    "works": "id, uri, actor_id, content, visibility, published_at",
+    "follows": "id, follower_id, followee_id, uri",
+    "images": "id, vault_key, alt",
+    "renditions": "image_id, kind, name, sha256",
+    "deliveries": "id, inbox",
+}
+
+
+def checksum(file: Path) -> str:
+    """Of what no upgrade may change."""
+    found = hashlib.sha256()
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        for table, columns in LASTING.items():
+            for row in db.execute(f"SELECT {columns} FROM {table} ORDER BY {columns}"):
+                found.update(repr((table, *row)).encode())
+    return found.hexdigest()
+
+
 @pytest.mark.parametrize("version", versions())
+@pytest.mark.row(62)
 async def test_a_world_of_each_earlier_version_is_upgraded_and_shows_its_work(version: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    old = lay_down(version, data).read_bytes()
+    file = lay_down(version, data)
+    old, said = file.read_bytes(), checksum(file)
     async with a_world(data, jobs=False) as world:
         listed = (await world.client.get("/api/v1/accounts/verify_credentials")).json()
         works = (await world.stranger.get(f"/api/v1/accounts/{listed['id']}/statuses")).json()
@@ -52,6 +79,7 @@ async def test_a_world_of_each_earlier_version_is_upgraded_and_shows_its_work(ve
         inboxes = await world.instance.storage.read(lambda db: db.execute(text("SELECT inbox FROM deliveries")).scalars().all())
         assert inboxes == [f"{FOLLOWER}/inbox"], "what was to be delivered still is"
     assert await look(database_url("", data), migrate.version_of) == migrate.HEAD
+    assert checksum(file) == said, "every word, key, follow and delivery is what it was"
     kept = list((data / "backups").glob("*")) if version != migrate.HEAD else []
     assert [path.read_bytes() for path in kept] == [old] * len(kept)
     assert len(kept) == (version != migrate.HEAD)
@@ -99,6 +127,7 @@ def break_migrations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
 
 
 @pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.row(62)
 async def test_a_migration_that_fails_leaves_the_old_file_as_it_was_byte_for_byte(
     failure: str, tmp_path: Path, break_migrations: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +148,7 @@ async def test_a_migration_that_fails_leaves_the_old_file_as_it_was_byte_for_byt
         assert (await world.stranger.get("/@mira")).status_code == 200
 
 
+@pytest.mark.row(62)
 async def test_on_postgresql_a_migration_that_fails_leaves_every_row_and_one_that_does_not_keeps_a_copy(
     postgres: Postgres, tmp_path: Path, break_migrations: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +180,7 @@ main()
 """
 
 
+@pytest.mark.row(62)
 def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_old_file_and_the_next_start_goes_on(tmp_path: Path) -> None:
     data, sign = tmp_path / "data", tmp_path / "sign"
     file = lay_down("0001", data)
@@ -164,6 +195,29 @@ def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_old_file_and_the_next_sta
     assert not (data / one_file.ASIDE).exists()
 
 
+@pytest.mark.row(62)
+def test_a_kill_in_the_middle_of_an_upgrade_on_postgresql_leaves_every_row_and_the_next_start_goes_on(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    data, copy, sign, address = tmp_path / "data", tmp_path / "copy", tmp_path / "sign", postgres.new_database()
+    lay_down("0003", tmp_path / "old")
+    asyncio.run(write_backup(Place(tmp_path / "old", database_url("", tmp_path / "old")), copy, None))
+    asyncio.run(restore_backup(copy, None, data, database=address))
+    url = database_url(address, data)
+    before = asyncio.run(look(url, everything))
+    folder = broken(tmp_path / "broken", f"pathlib.Path({str(sign)!r}).touch(); time.sleep(600)")
+    command = [sys.executable, "-c", PROGRAM, str(folder), "account", "list", "--data", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        wait_for("the last migration runs", sign.exists)
+        process.send_signal(signal.SIGKILL)
+    assert asyncio.run(look(url, migrate.version_of)) == migrate.HEAD
+    assert asyncio.run(look(url, everything)) == before
+    assert postgres.ask(address, "SELECT to_regclass('easels') IS NULL") == "t"
+    assert run_command("account", "list", "--data", str(data)).told == "@mira@localhost:8000  artist\n"
+    assert not list((data / "backups").glob(".*.part")), "the half of a copy that it had begun is gone"
+
+
+@pytest.mark.row(62)
 def test_a_disk_that_fills_up_in_an_upgrade_is_told_in_a_sentence_and_nothing_is_lost(tmp_path: Path) -> None:
     data = tmp_path / "data"
     file = lay_down("0001", data)
@@ -179,6 +233,7 @@ def test_a_disk_that_fills_up_in_an_upgrade_is_told_in_a_sentence_and_nothing_is
     assert run_command("account", "list", "--data", str(data)).status == 0
 
 
+@pytest.mark.row(62)
 def test_older_code_refuses_a_newer_database_and_an_upgrade_waits_for_nobody_who_has_it_open(tmp_path: Path) -> None:
     data = tmp_path / "data"
     file = lay_down("0002", data)

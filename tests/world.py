@@ -19,6 +19,7 @@ from fediart.storage import accounts
 from fediart.studio.open_account import open_account
 from fediart.studio.sign_in import grant_token
 from fediart.web.app import create_app
+from tests.databases import address_of
 
 LOOPBACK = {
     "federation.allow_networks": ["127.0.0.0/8", "::1/128"],
@@ -44,10 +45,16 @@ class World:
         return found
 
 
+def in_its_database(folder: Path) -> dict[str, Any]:
+    """Settings of a world in this folder, for the database that the test runs on."""
+    address = address_of(folder)
+    return {"storage.database": address} if address else {}
+
+
 @contextlib.asynccontextmanager
 async def a_world(folder: Path, *, jobs: bool = True, **settings: Any) -> AsyncIterator[World]:
     """`settings` as in `a_world(folder, **{"server.port": 8001})`. A folder that was a world's before is taken up again."""
-    config = load_config(None, {}, {**LOOPBACK, **settings})
+    config = load_config(None, {}, {**LOOPBACK, **in_its_database(folder), **settings})
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_instance(config, folder))
         artist = await instance.storage.read(accounts.account_named, "mira")

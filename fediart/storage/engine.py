@@ -2,7 +2,7 @@
 
 SQLite: every write of the process goes to one thread that owns one connection. It drains what has queued, runs
 each act under its own savepoint in one BEGIN IMMEDIATE transaction, commits once and then answers all callers, so
-that fsync (synchronous=FULL) is paid once for many. PostgreSQL: each act is a transaction of its own.
+that fsync (synchronous=FULL) is paid once for many. PostgreSQL: an act is a transaction of its own, or shares one.
 
 Reads go through SQLAlchemy's async engine (aiosqlite, read-only; or asyncpg).
 
@@ -12,6 +12,8 @@ Figures and the roads not taken: decisions/group-commit.md.
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
 import errno
 import queue
 import sqlite3
@@ -42,6 +44,15 @@ BATCH = 256
 """At most so many acts share one commit."""
 
 READERS = 4
+
+READERS_SERVED, WRITERS_SERVED = 6, 4
+"""Connections to PostgreSQL."""
+
+GROUP = 32
+"""At most so many acts share one transaction there."""
+
+STATEMENTS = 500
+"""So many statements each connection to PostgreSQL keeps prepared; lists of different lengths count as different ones."""
 
 ANSWER_S = 10
 """So long is waited for a connection to PostgreSQL before it counts as away."""
@@ -162,19 +173,93 @@ class _Reading:
             self._raw.execute("ROLLBACK")
 
 
-class _PostgresReader:
-    """Reads on pooled connections of asyncpg."""
+class _Dead(Exception):
+    """The connection was gone before anything could be committed on it."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+
+def _undisturbed(connection: Connection, act: Callable[[Connection], T]) -> T:
+    try:
+        return act(connection)
+    except DBAPIError as problem:
+        if problem.connection_invalidated:
+            raise _Dead from problem
+        raise
+
+
+class _Connections:
+    """Connections to PostgreSQL, each lent to one at a time and kept between: lending costs no words with the database.
+
+    Nor are they tried before each use. Those that were idle while PostgreSQL went away and came back are dead, all of them;
+    who finds that out, before anything could be committed, goes on with a new one.
+    """
+
+    def __init__(self, engine: AsyncEngine, count: int) -> None:
         self._engine = engine
+        self._turns = asyncio.Semaphore(count)
+        self._free: list[AsyncConnection] = []
+        self.waiting = 0
 
-    async def ask(self, question: Callable[[Connection], T]) -> T:
-        with _told_as_ours():
-            async with self._engine.connect() as connection:
-                return await connection.run_sync(question)
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Raises Unavailable when none is free, or can be had, for `ANSWER_S`."""
+        if self._turns.locked():
+            await self._wait()
+        else:
+            await self._turns.acquire()
+        try:
+            with _told_as_ours():
+                return await self._run_again_if_dead(work)
+        finally:
+            self._turns.release()
+
+    async def _wait(self) -> None:
+        self.waiting += 1
+        try:
+            with _told_as_ours():
+                async with asyncio.timeout(ANSWER_S):
+                    await self._turns.acquire()
+        finally:
+            self.waiting -= 1
+
+    async def _run_again_if_dead(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._once(work)
+        except _Dead:
+            pass
+        for connection in self._free:
+            await connection.close()
+        self._free.clear()
+        try:
+            return await self._once(work)
+        except _Dead as problem:
+            raise (problem.__cause__ or problem) from None
+
+    async def _once(self, work: Callable[[Connection], T]) -> T:
+        connection = self._free.pop() if self._free else await self._engine.connect()
+        try:
+            answer = await connection.run_sync(work)
+        except BaseException:
+            await asyncio.shield(connection.close())
+            raise
+        self._free.append(connection)
+        return answer
 
     async def close(self) -> None:
+        for connection in self._free:
+            await connection.close()
         await self._engine.dispose()
+
+
+class _PostgresReader:
+    """Reads on connections of asyncpg that are in no transaction and may only read."""
+
+    def __init__(self, connections: _Connections) -> None:
+        self._connections = connections
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        return await self._connections.run(lambda db: _undisturbed(db, question))
+
+    async def close(self) -> None:
+        await self._connections.close()
 
 
 class _SqliteWriter:
@@ -298,43 +383,106 @@ RACES = 4
 
 
 class _PostgresWriter:
-    """PostgreSQL has many writers: an act is one transaction on a pooled connection.
+    """PostgreSQL has many writers: an act is one transaction, or shares one with those that waited for the same connection.
 
     Acts look before they write. Between the two another act may have been faster; then the act is run again, and sees
-    what the other one wrote, as it would have in SQLite's one thread.
+    what the other one wrote, as it would have in SQLite's one thread. An act that fails in company takes the others back with
+    it: each is run again alone.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._waiting = 0
+    def __init__(self, connections: _Connections, count: int) -> None:
+        self._connections = connections
+        self._count = count
+        self._queue: collections.deque[_Item] = collections.deque()
+        self._groups: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return len(self._queue) + self._connections.waiting
 
     async def run(self, act: Callable[[Connection], T]) -> T:
-        with _told_as_ours():
-            for _ in range(RACES):
-                try:
-                    return await self._once(act)
-                except DBAPIError as problem:
-                    if _sqlstate(problem) not in _LOST_RACE:
-                        raise
-            return await self._once(act)
-
-    async def _once(self, act: Callable[[Connection], T]) -> T:
-        self._waiting += 1
-        is_waiting = True
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        item = _Item(act, loop, future)
+        self._queue.append(item)
+        if len(self._groups) < self._count:
+            group = asyncio.create_task(self._work())
+            self._groups.add(group)
+            group.add_done_callback(self._groups.discard)
+            return await future
+        patience = loop.call_later(ANSWER_S, self._turn_away, item)
         try:
-            async with self._engine.begin() as connection:
-                self._waiting -= 1
-                is_waiting = False
-                return await connection.run_sync(act)
+            return await future
         finally:
-            self._waiting -= is_waiting
+            patience.cancel()
+
+    def _turn_away(self, item: _Item) -> None:
+        """Nobody took it up in all that time: then it is not done."""
+        with contextlib.suppress(ValueError):
+            self._queue.remove(item)
+            _resolve([(item, None, _as_ours(TimeoutError("Every connection is busy.")))])
+
+    async def _work(self) -> None:
+        while self._queue:
+            group = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
+            if len(group) > 1 and await self._did_together(group):
+                continue
+            for item in group:
+                await self._do_alone(item)
+
+    async def _did_together(self, group: list[_Item]) -> bool:
+        """False: one of them failed, or lost a race, and nothing is done. All are told when the database went away, even as
+        it committed: what it did is not known then."""
+        acts = [item.act for item in group]
+        try:
+            answers = await self._connections.run(lambda db: _in_one(db, acts, _Failed))
+        except (_Failed, DBAPIError):
+            return False
+        except Exception as problem:  # told to every caller
+            _resolve([(item, None, problem) for item in group])
+            return True
+        _resolve([(item, answer, None) for item, answer in zip(group, answers, strict=True)])
+        return True
+
+    async def _do_alone(self, item: _Item) -> None:
+        try:
+            [answer] = await self._again_after_races(item)
+        except BaseException as problem:
+            _resolve([(item, None, problem)])
+            if not isinstance(problem, Exception):
+                raise
+        else:
+            _resolve([(item, answer, None)])
+
+    async def _again_after_races(self, item: _Item) -> list[Any]:
+        for _ in range(RACES):
+            try:
+                return await self._connections.run(lambda db: _in_one(db, [item.act]))
+            except DBAPIError as problem:
+                if _sqlstate(problem) not in _LOST_RACE:
+                    raise
+        return await self._connections.run(lambda db: _in_one(db, [item.act]))
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await asyncio.gather(*self._groups)
+        await self._connections.close()
+
+
+class _Failed(Exception):
+    """An act raised something, in company."""
+
+
+def _in_one(db: Connection, acts: list[Callable[[Connection], Any]], failure: type[_Failed] | None = None) -> list[Any]:
+    """Their answers, once what they did is committed. `failure`: raised in place of what an act raises."""
+    with db.begin():
+        try:
+            return [_undisturbed(db, act) for act in acts]
+        except _Dead:
+            raise
+        except Exception as problem:  # handed to whoever asked
+            if failure is None:
+                raise
+            raise failure from problem
 
 
 _NO_ROOM = ("database or disk is full", "readonly database", "unable to open database", "disk I/O error", "No space left")
@@ -458,17 +606,26 @@ def open_storage(url: URL) -> Storage:
     """Open the database at `url` (see `database_url`). Migrate it first: `storage.migrate`."""
     if url.get_backend_name() == "sqlite":
         return Storage(_SqliteReader(url), _SqliteWriter(url))
+    readers = _Connections(_served(url, READERS_SERVED, is_read_only=True), READERS_SERVED)
+    writers = _Connections(_served(url, WRITERS_SERVED), WRITERS_SERVED)
+    return Storage(_PostgresReader(readers), _PostgresWriter(writers, WRITERS_SERVED))
+
+
+def _served(url: URL, count: int, *, is_read_only: bool = False) -> AsyncEngine:
+    """Connections to PostgreSQL. Those that only read have no transactions, and so no words for their beginning and end."""
+    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if is_read_only else {}
+    settings = {"default_transaction_read_only": "on"} if is_read_only else {}
     engine = create_async_engine(
         url,
-        pool_size=8,
-        max_overflow=4,
-        pool_pre_ping=True,
+        pool_size=count,
+        max_overflow=0,
         pool_timeout=ANSWER_S,
-        connect_args={"timeout": ANSWER_S},
+        connect_args={"timeout": ANSWER_S, "prepared_statement_cache_size": STATEMENTS, "server_settings": settings},
         hide_parameters=True,
+        **more,
     )
     _counted(engine.sync_engine)
-    return Storage(_PostgresReader(engine), _PostgresWriter(engine))
+    return engine
 
 
 def file_of(url: URL) -> Path | None:
