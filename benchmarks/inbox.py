@@ -220,7 +220,7 @@ class Bench:
             jobs, rows = postgres.ask(address, "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM timeline)").split("|")
             return int(jobs), int(rows)
 
-        return address, entries, lambda: float(procstat.measure([postgres.server.get_pid()])["cpu_s"])
+        return address, entries, lambda: float(procstat.measure([postgres.server.get_pid() or 0])["cpu_s"])
 
     def ours(self, *, senders: int | None = None, jobs: bool = True) -> Run:
         place = self._copy()
