@@ -10,4 +10,4 @@ down_revision = "0018"
 
 
 def upgrade() -> None:
-    op.add_column("grants", sa.Column("used_at", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("grants", sa.Column("used_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
