@@ -375,11 +375,15 @@ async def find(world: World, actor: FarActor) -> str:
 
 async def ask_to_follow(world: World, actor: FarActor) -> tuple[str, dict[str, Any]]:
     """(the far actor's id in the client API, the Follow that its server received)"""
-    account_id = await find(world, actor)
+
+    def asked() -> list[dict[str, Any]]:
+        return [said for said in actor.server.received("Follow") if said["object"] == actor.uri]
+
+    account_id, before = await find(world, actor), len(asked())
     answer = await world.client.post(f"/api/v1/accounts/{account_id}/follow")
     assert answer.status_code == 200, answer.text
-    asked = await until(lambda: [said for said in actor.server.received("Follow") if said["object"] == actor.uri])
-    return account_id, asked[-1]
+    (newest,) = await until(lambda: asked()[before:])
+    return account_id, newest
 
 
 async def relationship(world: World, account_id: str) -> dict[str, Any]:

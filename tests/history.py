@@ -335,10 +335,22 @@ def _came(history: History, act: Act, peer: str) -> bool:
     return any(act.verb not in ("post", "edit") or act.words in document["object"]["content"] for document in told)
 
 
+_OUTDATED_BY = {"post": ("delete",), "edit": ("edit", "delete")}
+"""What leaves nothing to be said of an act, once it has come itself."""
+
+
+def _came_or_is_outdated(history: History, act: Act, peer: str) -> bool:
+    if _came(history, act, peer):
+        return True
+    by = _OUTDATED_BY.get(act.verb, ())
+    later = history.of_work[act.what][history.of_work[act.what].index(act) + 1 :] if by else []
+    return any(other.verb in by and other.who == act.who and _came(history, other, peer) for other in later)
+
+
 def _dropped(known: Known) -> Iterator[Violation]:
     for act in known.history.acts:
         for peer in known.must_hear_of(act):
-            if not _came(known.history, act, peer):
+            if not _came_or_is_outdated(known.history, act, peer):
                 yield Violation("dropped", act.what, f"{peer} never got what was said by: {_line(act)}")
 
 

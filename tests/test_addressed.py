@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fediart.activitypub.vocabulary import AS_PUBLIC
-from tests.far_server import AP, artist_uri, home
+from tests.far_server import AP, artist_uri, home, settled
 from tests.people import people_of
 from tests.scene import a_scene
 from tests.snapshot import everything
@@ -48,7 +48,9 @@ async def test_each_work_is_delivered_to_those_it_is_for_and_says_nothing_of_oth
         for words, (more, (to, cc), of_eves) in cases.items():
             before = len(scene.far.asked), len(scene.other.asked)
             work = await scene.post(f"{words} @{bo.acct}", **more, **said)
+            await settled(world)  # an edit that waits behind its Delete would not be sent
             await world.client.put(f"/api/v1/statuses/{work['id']}", data={"status": f"{words}, later @{bo.acct}", **said})
+            await settled(world)
             await world.client.delete(f"/api/v1/statuses/{work['id']}")
             await scene.heard(scene.ana, scene.ana.activity("Like", scene.ana.uri_of("notes")))  # everything is settled
             here = [asked for asked in scene.far.asked[before[0] :] if asked.method == "POST"]

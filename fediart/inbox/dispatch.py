@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,33 +147,43 @@ class Handling:
 
     def _handle(self, db: Connection, arrivals: list[_Arrival]) -> tuple[int, list[Done], _Stopped | None]:
         """Do as many as need nothing but the database. Returns how many those were, and why the next one was not."""
-        instance, now = self._instance, self._instance.clock()
         sender = actors.actor_by_uri(db, _actor_of(arrivals[0].row))
-        done: list[Done] = []
-        stopped: _Stopped | None = None
-        ended: list[int] = []
-        for arrival in arrivals:
-            if sender is not None and arrival.activity is not None and _is_heard(sender, arrival.activity):
-                try:
-                    with undone_on_error(db):
-                        handler = HANDLERS[arrival.activity.type]
-                        outcome = handler.act(db, instance, sender, arrival.activity, arrival.read, now)
-                except ParseError as problem:
-                    self._not_understood(arrival.activity, problem)
-                    ended.append(arrival.row.id)
-                    continue
-                except Exception as problem:  # a door: told to whoever works the lane, who defers it
-                    stopped = _Stopped(arrival, problem=problem)
-                    break
-                if not isinstance(outcome, Done):
-                    stopped = _Stopped(arrival, later=outcome)
-                    break
-                self._tell(arrival.activity, outcome)
-                done.append(outcome)
-            ended.append(arrival.row.id)
+        try:
+            with undone_on_error(db):
+                ended, done, stopped = self._act(db, sender, arrivals)
+        except Exception:  # a door: whose error it is comes out when each is done apart
+            ended, done, stopped = self._act(db, sender, arrivals, apart=True)
         if leases.finish(db, jobs, ended, lease=self._lease) != len(ended):
             raise Unavailable("Somebody else has this work in hand by now.", detail=f"lane {arrivals[0].row.lane}")
-        return len(ended), done, stopped
+        for activity, outcome in done:
+            self._tell(activity, outcome)
+        return len(ended), [outcome for _, outcome in done], stopped
+
+    def _act(
+        self, db: Connection, sender: Actor | None, arrivals: list[_Arrival], *, apart: bool = False
+    ) -> tuple[list[int], list[tuple[ParsedActivity, Done]], _Stopped | None]:
+        """`apart`: an error undoes the one activity alone, and stops the lane; else it undoes all and goes to the caller."""
+        now = self._instance.clock()
+        ended: list[int] = []
+        done: list[tuple[ParsedActivity, Done]] = []
+        for arrival in arrivals:
+            activity = arrival.activity
+            if sender is not None and activity is not None and _is_heard(sender, activity):
+                try:
+                    with undone_on_error(db) if apart else nullcontext():
+                        outcome = HANDLERS[activity.type].act(db, self._instance, sender, activity, arrival.read, now)
+                except Exception as problem:  # a door: told to whoever works the lane, who defers it
+                    if not apart:
+                        raise
+                    if not isinstance(problem, ParseError):
+                        return ended, done, _Stopped(arrival, problem=problem)
+                    self._not_understood(activity, problem)
+                else:
+                    if not isinstance(outcome, Done):
+                        return ended, done, _Stopped(arrival, later=outcome)
+                    done.append((activity, outcome))
+            ended.append(arrival.row.id)
+        return ended, done, None
 
     async def _finished(self, stopped: _Stopped) -> bool:
         """Finish what could not be done at once; False when it must be tried again, and the lane waits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, select, text, update
@@ -285,21 +286,30 @@ def insert_work(
     put_surroundings(db, values["id"], to=to, cc=cc, tags=tags, mentions=mentions)
 
 
-def free_id(db: Connection, uri: str, actor_uri: str, wanted: int) -> int | None:
-    """An id for a work that is not here yet; None when it is, or when it was deleted already."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """For a work that is not here yet. `has_replies`: what answers it came first."""
+
+    id: int
+    has_replies: bool
+
+
+def room_for(db: Connection, uri: str, actor_uri: str, wanted: int) -> Room | None:
+    """Where a work may go, at best at the id `wanted`; None when it is here, or was deleted already."""
     row = db.execute(_IS_NEW, {"uri": uri, "actor_uri": actor_uri, "id": wanted}).one()
     if row[0] is not None or row[1] is not None:
         return None
     while row[2] is not None:
         wanted += 1
         row = db.execute(_IS_NEW, {"uri": uri, "actor_uri": actor_uri, "id": wanted}).one()
-    return wanted
+    return Room(wanted, row[3] is not None)
 
 
 _IS_NEW = text(
     "SELECT (SELECT 1 FROM works WHERE uri = :uri), "
     "(SELECT 1 FROM tombstones WHERE uri = :uri AND actor_uri = :actor_uri), "
-    "(SELECT 1 FROM works WHERE id = :id)"
+    "(SELECT 1 FROM works WHERE id = :id), "
+    "(SELECT 1 FROM works WHERE in_reply_to_uri = :uri AND in_reply_to_id IS NULL LIMIT 1)"
 )
 
 

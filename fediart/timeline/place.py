@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from fediart.domain.actors import Actor
@@ -12,17 +14,19 @@ KEEP = 5_000
 """Entries kept per home."""
 
 
-def place_work(db: Connection, work: Work, author: Actor) -> None:
-    """An answer comes to those only who follow both, as on other servers; everything else to every follower here."""
-    homes = set(_audience(db, work, author))
+def place_work(db: Connection, work: Work, author: Actor, followers: Sequence[int] | None = None) -> None:
+    """An answer comes to those only who follow both, as on other servers; everything else to every follower here.
+
+    `followers`: the author's here, where they are known already.
+    """
+    homes = set(_audience(db, work, author, follows.local_followers(db, author.id) if followers is None else followers))
     if author.is_local:
         homes.add(author.id)
     if homes:
         timelines.place(db, sorted(homes), entry_id=work.id, work_id=work.id)
 
 
-def _audience(db: Connection, work: Work, author: Actor) -> list[int]:
-    followers = follows.local_followers(db, author.id)
+def _audience(db: Connection, work: Work, author: Actor, followers: Sequence[int]) -> Sequence[int]:
     if work.visibility == Visibility.MENTIONED:
         to, cc = works.addresses_of(db, work.id)
         named = {actor.id for actor in actors.actors_by_uri(db, [*to, *cc]).values() if actor.is_local}

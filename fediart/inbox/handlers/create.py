@@ -10,9 +10,10 @@ from fediart.activitypub.vocabulary import ParsedActivity
 from fediart.domain.actors import Actor
 from fediart.errors import ParseError
 from fediart.inbox.forward import forward_answer
-from fediart.inbox.handlers.keep_note import ReadNote, concerns_us, fetch_note, keep_note
+from fediart.inbox.handlers.keep_note import ReadNote, fetch_note, is_for_somebody_here, keep_note
 from fediart.inbox.outcome import Done, Later, left
 from fediart.instance import Instance
+from fediart.storage import follows
 
 
 def handle_create(
@@ -29,9 +30,10 @@ def _keep(db: Connection, instance: Instance, sender: Actor, activity: ParsedAct
         raise ParseError("This post is by somebody else.")
     if note.name and not note.content and note.in_reply_to:
         return left("a vote, and there are no polls of ours")
-    if not concerns_us(db, sender, note):
+    followers = follows.local_followers(db, sender.id)
+    if not followers and not is_for_somebody_here(db, sender, note):
         return left("it concerns nobody here")
-    work = keep_note(db, instance.policy, sender, read, now)
+    work = keep_note(db, instance.policy, sender, read, now, followers=followers)
     if work is None:
         return left("it is here already, or not to be kept")
     crews = forward_answer(db, instance.identifiers, sender, activity, work, now)

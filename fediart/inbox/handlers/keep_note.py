@@ -67,13 +67,11 @@ async def fetch_note(instance: Instance, activity: ParsedActivity) -> ReadNote:
     return read_note(await fetch_document(instance.client, activity.object_uri, instance.sign_as_instance))
 
 
-def concerns_us(db: Connection, author: Actor, note: ParsedNote) -> bool:
-    """Is its author followed from here, is somebody here addressed, or does it answer something we have?
+def is_for_somebody_here(db: Connection, author: Actor, note: ParsedNote) -> bool:
+    """Is somebody here addressed, or does it answer something we have?
 
     Not who blocks its author, nor a work that its author may not answer.
     """
-    if follows.local_followers(db, author.id):
-        return True
     named = [actor for actor in actors.actors_by_uri(db, [*note.to, *note.cc]).values() if actor.is_local]
     parent = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to is not None else None
     shut = parent is not None and not works.may_answer(db, parent, author.id)
@@ -144,12 +142,13 @@ def keep_note(
     *,
     is_news: bool = True,
     pictures: int = MAX_PICTURES,
+    followers: Sequence[int] | None = None,
 ) -> Work | None:
     """Store a note and show it to whom it is for.
 
     None when it was here before, was deleted already, when the policy does not keep it, or its author is suspended, whoever
     brings it (CVE-2026-23961). `is_news`: nobody is notified of what was found and not told. `pictures`: so many are fetched
-    now, the others when somebody looks.
+    now, the others when somebody looks. `followers`: the author's here, where they are known already.
     """
     if author.is_suspended:
         return None
@@ -160,14 +159,14 @@ def keep_note(
         tell_rejected(signs, verdict)
         return None
     published = min(note.published_ms or now, now)
-    work_id = works.free_id(db, note.uri, author.uri, new_id(published))
-    if work_id is None:
+    room = works.room_for(db, note.uri, author.uri, new_id(published))
+    if room is None:
         return None
     answered = works.work_by_uri(db, note.in_reply_to) if note.in_reply_to else None
     # Who may not answer a work stands apart from it, for everyone, and its artist hears nothing of it.
     parent = answered if answered is not None and works.may_answer(db, answered, author.id) else None
     work = Work(
-        id=work_id,
+        id=room.id,
         uri=note.uri,
         url=note.url or note.uri,
         actor_id=author.id,
@@ -192,8 +191,9 @@ def keep_note(
     keep_emojis(db, author, note.emojis, now)
     if parent is not None:
         works.count_change(db, parent.id, replies=1)
-    works.adopt_replies(db, note.uri, work_id)
-    place_work(db, work, author)
+    if room.has_replies:
+        works.adopt_replies(db, note.uri, work.id)
+    place_work(db, work, author, followers)
     if is_news:
         but = answered.actor_id if answered is not None and parent is None else None
         _notify(db, policy, work, note, mentions, verdict, now, but=but)
