@@ -92,7 +92,12 @@ async def assert_what_a_server_does_wrong_is_found(made: Turmoil) -> None:
     liked = next(uri for uri, work in state.works.items() if work.author == artist.uri)
 
     def vanish(db: Connection) -> int:
-        return db.execute(delete(t.deliveries).where(t.deliveries.c.inbox == f"{follower}/inbox")).rowcount
+        waits = (
+            t.deliveries.c.inbox == f"{follower}/inbox",
+            t.deliveries.c.leased_until == 0,
+            t.deliveries.c.run_at > system_clock(),
+        )
+        return db.execute(delete(t.deliveries).where(*waits)).rowcount
 
     await until(lambda: side.storage.write(vanish))
     await asyncio.to_thread(proxy.turn, Trouble.NONE)
