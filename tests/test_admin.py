@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import re
 from collections.abc import AsyncIterator
@@ -11,10 +12,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
+import fediart
 from fediart.domain.actors import Role
+from fediart.domain.moderation import HostAction
 from fediart.domain.policy import LocalAction, Preset, RemoteAction
 from fediart.domain.reservations import Answer
+from fediart.domain.reviews import Verb
+from fediart.office.judge_actor import VERBS
 from fediart.storage.tables import accounts
+from fediart.web.pages.admin.people import DEEDS
 from tests.commands import run_commands
 from tests.people import Person, people_of
 from tests.world import World, a_world
@@ -184,3 +190,13 @@ def test_the_same_acts_from_a_shell(tmp_path: Path) -> None:
     ran = run_commands([["policy", *arguments, "--data", str(tmp_path / "data")] for arguments, _, _ in acts])
     for (arguments, status, words), told in zip(acts, ran, strict=True):
         assert (told.status, words in told.told) == (status, True), (arguments, told)
+
+
+def test_whatever_is_written_down_has_words() -> None:
+    written = {f"{action} host" for action in HostAction} | {f"review-{verb}" for verb in Verb} | {*VERBS.values()}
+    for path in Path(fediart.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="write_down"), args=[_, _, ast.Constant(value=verb), *_]):
+                    written.add(str(verb))
+    assert {"look", "import hosts"} | written == {*DEEDS}

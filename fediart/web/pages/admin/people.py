@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -84,9 +86,40 @@ async def _page(
     )
 
 
+DEEDS = {
+    "admit": "let in",
+    "block host": "blocked the server",
+    "delete": "an account was deleted:",
+    "import hosts": "took over a list of servers:",
+    "invite": "made",
+    "limit": "limited",
+    "limit host": "limited the server",
+    "look": "opened, though it is not for everybody,",
+    "quota": "set the room for pictures of",
+    "reset link": "a link for a new password was made for",
+    "review-ask": "asked the artist about",
+    "review-clear": "cleared",
+    "review-label": "labelled the work of",
+    "review-remove": "removed the work of",
+    "revoke invite": "took back",
+    "role": "changed the role of",
+    "sign-ups": "set sign-ups to",
+    "suspend": "suspended",
+    "take-back": "took back",
+    "turn away": "turned away",
+    "unblock host": "lifted the rule for",
+    "unsuspend": "lifted what was decided on",
+}
+"""What is written down, in words that go on with the subject."""
+
+_REVIEW = re.compile(r"\breview ([0-9]{1,20})\b")
+
+
 async def log(request: Request) -> Response:
     """Who did what."""
     await moderator(request)
     max_id = parse_id(request.query_params.get("max_id", ""))
     deeds = await instance_of(request).storage.read(audit.deeds, max_id=max_id, limit=PAGE)
-    return await render(request, "admin/audit.html", deeds=deeds, older=deeds[-1].id if len(deeds) == PAGE else None)
+    reviews = {deed.id: found[1] for deed in deeds if (found := _REVIEW.search(deed.subject))}
+    older = deeds[-1].id if len(deeds) == PAGE else None
+    return await render(request, "admin/audit.html", deeds=deeds, words=DEEDS, reviews=reviews, older=older)
