@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -120,7 +119,8 @@ async def test_a_cleared_work_goes_out_and_its_file_passes_ever_after_whoever_br
         assert (await decide(vera, review.id, "remove")).status_code == 422, "decided once"
         assert (vera.account.id, "review-clear", "Lovely brushwork.") in await audited(world.instance)
         done = await vera.browser.get("/admin/audit")
-        assert re.search(r"@vera cleared review [0-9]+ \(\w+\), http\S+: Lovely brushwork\.", words_of(done))
+        assert f"@vera cleared review {review.id} (" in words_of(done)
+        assert ": Lovely brushwork." in words_of(done)
         assert f'href="/admin/review/{review.id}"' in done.text
         assert (await mira.api.get("/api/v1/notifications")).json() == [], "Mastodon's API has no word for it"
 
