@@ -92,6 +92,7 @@ def was_tried(keeper: SecureKeeper) -> bool:
         return all(attempts and not lease for attempts, lease in connection.execute("SELECT attempts, lease FROM deliveries"))
 
 
+@pytest.mark.of_the_file
 @pytest.mark.row(61)
 def test_whatever_goes_wrong_between_two_servers_nothing_is_lost_and_nothing_stays_open(tmp_path: Path) -> None:
     authority = make_authority(tmp_path / "authority")

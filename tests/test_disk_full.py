@@ -185,6 +185,7 @@ def disks(tmp_path: Path) -> Iterator[Disks]:
         yield Disks(data, media, keeper, os.path.ismount(data.folder))
 
 
+@pytest.mark.of_the_file
 @pytest.mark.row(58)
 def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_accepted(disks: Disks) -> None:
     print(f"FEDIART_SEED={SEED}")

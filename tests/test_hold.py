@@ -215,6 +215,7 @@ async def test_a_client_program_hears_why_and_can_send_the_same_pictures_again(t
         assert (answer.status_code, answer.json()["fediart"]["state"]) == (200, "held")
 
 
+@pytest.mark.of_the_file
 def test_a_held_work_stays_held_over_a_kill_and_a_cleared_one_goes_out_once(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "ours")
     with running(keeper):

@@ -246,6 +246,7 @@ def test_every_delivery_that_was_due_before_a_kill_arrives_after_it(artist: Keep
     assert_sound(artist)
 
 
+@pytest.mark.of_the_file
 @pytest.mark.row(52)
 def test_a_killed_server_is_back_at_once_with_a_long_queue_and_forgets_none_of_it(artist: Keeper) -> None:
     """How soon: benchmarks/restart.py."""
@@ -276,6 +277,7 @@ def test_a_killed_server_is_back_at_once_with_a_long_queue_and_forgets_none_of_i
     assert_sound(artist)
 
 
+@pytest.mark.of_the_file
 @pytest.mark.parametrize("table", ["jobs", "deliveries"])
 def test_a_start_frees_what_was_in_hand_without_looking_at_all_that_waits(artist: Keeper, table: str) -> None:
     plan = rows(artist, f"EXPLAIN QUERY PLAN UPDATE {table} SET leased_until = 0 WHERE leased_until > 0")

@@ -183,6 +183,7 @@ async def _names(world: World, url: str, name: str) -> bool:
     return packet is not None and f"https://{name}/@mira/rights".encode() in packet and OLD.encode() not in packet
 
 
+@pytest.mark.of_the_file
 @pytest.mark.anyio
 async def test_a_server_that_others_know_keeps_its_name(prepared: Path, tmp_path: Path) -> None:
     async with a_scene(prepared, tmp_path) as scene:

@@ -19,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Row, Table, event, func, inspect, select, text, update
+from sqlalchemy import Connection, Engine, Row, Table, event, func, insert, inspect, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
@@ -233,6 +233,21 @@ async def test_a_write_answers_with_what_its_act_returned(storage: Storage) -> N
 
 class Refused(Exception):
     """Raised by an act on purpose."""
+
+
+async def test_a_nul_of_a_strangers_neither_fails_nor_makes_one_name_of_two(storage: Storage) -> None:
+    odd = "mi\0ra"
+    await storage.write(person, odd, "far.example")
+    found = await storage.read(actors.actor_by_uri, f"https://far.example/users/{odd}")
+    assert found is not None
+    assert found.username in (odd, "mi\ufffdra")
+    assert await storage.read(actors.actor_by_uri, "https://far.example/users/mira") is None
+
+    def many(db: Connection) -> None:
+        rows = [{"uri": f"{uri}\0", "actor_uri": uri, "received_at": NOW} for uri in ("https://a.example", "https://b.example")]
+        db.execute(insert(t.arrivals), rows)
+
+    await storage.write(many)
 
 
 async def test_an_acts_error_undoes_that_act_and_the_others_of_its_group_are_kept(storage: Storage) -> None:

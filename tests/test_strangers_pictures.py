@@ -146,6 +146,7 @@ GROWTH = 100 << 20
 """What a server loads while it takes its first pictures of each kind stays, and is no picture: some 50 MB were measured."""
 
 
+@pytest.mark.of_the_file
 @pytest.mark.row(36)
 def test_what_unfolds_is_taken_or_refused_within_the_child_and_the_server_hardly_grows(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "data")

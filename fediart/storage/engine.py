@@ -111,6 +111,24 @@ def _counted(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _count_statement)
 
 
+def _without_nul(
+    _db: object, _cursor: object, statement: str, parameters: Any, _context: object, executemany: bool
+) -> tuple[str, Any]:
+    """PostgreSQL's text holds no NUL, and strangers send some: it becomes the sign for what cannot be shown, as in a browser.
+
+    Left out, it would make one name of two.
+    """
+    if executemany:
+        return statement, [_clean(row) for row in parameters]
+    return statement, _clean(parameters)
+
+
+def _clean(row: Any) -> Any:
+    if any(isinstance(value, str) and "\0" in value for value in row):
+        return tuple(value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row)
+    return row
+
+
 class _SqliteReader:
     """Read-only connections of SQLAlchemy's async engine (aiosqlite), each with a thread of its own.
 
@@ -625,6 +643,7 @@ def _served(url: URL, count: int, *, is_read_only: bool = False) -> AsyncEngine:
         **more,
     )
     _counted(engine.sync_engine)
+    event.listen(engine.sync_engine, "before_cursor_execute", _without_nul, retval=True)
     return engine
 
 
